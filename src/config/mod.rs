@@ -1,0 +1,75 @@
+//! The config file, `bluegreen.yml`: read, checked as a whole, and resolved.
+//!
+//! Only the resolved form, [`Config`], travels through the program: it has passed every check.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use crate::color::Color;
+
+/// A config that has passed every check: what `serve` renders and the commands work on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The stacks by name; at least one.
+    pub stacks: BTreeMap<String, Stack>,
+    /// The verbatim part of the served document: Traefik's dynamic configuration, merged over all files.
+    pub traefik: Map<String, Value>,
+    /// The router that names the document's revision, so that an instance can be asked what it applied.
+    pub marker: Option<Marker>,
+    /// Whether the provider makes a default certificate and serves it in the document.
+    pub generated_certificate: bool,
+    /// The files that it was read from.
+    pub files: Vec<PathBuf>,
+}
+
+/// The services that are deployed and switched together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stack {
+    /// The key in the store that holds its traffic value.
+    pub key: String,
+    /// Its colors, at least two; the first has the traffic while the key has never been set.
+    pub colors: Vec<Color>,
+    /// Traefik's entrypoints for its routers; empty for Traefik's default ones.
+    pub entry_points: Vec<String>,
+    /// Where this host reaches Traefik's entrypoint, as an `http` or `https` URL.
+    pub production: Option<String>,
+    /// Its services by name; at least one.
+    pub services: BTreeMap<String, Service>,
+    /// The compose project of each color, where it is known.
+    pub containers: BTreeMap<Color, String>,
+}
+
+/// One thing that a stack serves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Traefik's rule of its router.
+    pub rule: String,
+    /// What is behind it, for every color of the stack.
+    pub servers: BTreeMap<Color, Servers>,
+    /// The path that tells whether a server is well.
+    pub health: Option<String>,
+    /// Verbatim fields of its Traefik router.
+    pub router: Map<String, Value>,
+    /// Verbatim fields of each color's Traefik load balancer.
+    pub load_balancer: Map<String, Value>,
+}
+
+/// What is behind one color of a service.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Servers {
+    /// The URLs of its servers; at least one.
+    Urls(Vec<String>),
+    /// A service that another Traefik provider defines, as `name@provider`.
+    Reference(String),
+}
+
+/// Where an instance can be asked which document it has applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Marker {
+    /// The Traefik entrypoint that gets the router.
+    pub entry_point: String,
+    /// That entrypoint's TCP port.
+    pub port: u16,
+}

@@ -1,0 +1,259 @@
+//! The traffic value: which colors get the requests, and how many of them.
+//!
+//! `green` sends everything to green; `blue:90,green:10` nine of ten requests to blue. This text is what the key in
+//! the store holds, what the command line takes and what the history keeps.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::color::Color;
+
+/// The largest weight of a color.
+pub const MAX_WEIGHT: u32 = 100_000;
+
+/// The longest traffic value that is read, in bytes. Anything longer is garbage, and is not looked into.
+const MAX_LENGTH: usize = 4096;
+
+/// The traffic of one stack: which colors get the requests, by weight.
+///
+/// Never empty; no color twice; at least one weight is above 0. Two values that mean the same are equal:
+/// `green:5`, `blue:0,green:5` and `green` all give green everything, and all are shown as `green`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traffic(Vec<(Color, u32)>);
+
+impl Traffic {
+    /// All the traffic to one color.
+    pub fn all_to(color: Color) -> Self {
+        Self(vec![(color, 1)])
+    }
+
+    /// The color that has all the traffic, or `None` where it is shared.
+    pub fn sole(&self) -> Option<&Color> {
+        match self.0.as_slice() {
+            [(color, _)] => Some(color),
+            _ => None,
+        }
+    }
+
+    /// The weight of a color; 0 for a color without traffic.
+    pub fn weight(&self, color: &Color) -> u32 {
+        self.0
+            .iter()
+            .find(|(c, _)| c == color)
+            .map_or(0, |(_, weight)| *weight)
+    }
+
+    /// The colors that have traffic, in the order in which they were given.
+    pub fn colors(&self) -> impl Iterator<Item = &Color> {
+        self.0.iter().map(|(color, _)| color)
+    }
+
+    /// Reads a traffic value for a stack that has these colors.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text, in words for the operator.
+    pub fn parse(text: &[u8], colors: &[Color]) -> Result<Self, InvalidTraffic> {
+        if text.len() > MAX_LENGTH {
+            return Err(InvalidTraffic::TooLong(text.len()));
+        }
+        let Ok(text) = std::str::from_utf8(text) else {
+            return Err(InvalidTraffic::NotText);
+        };
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(InvalidTraffic::Empty);
+        }
+        let known = |name: &str| match colors.iter().find(|c| c.as_str() == name) {
+            Some(color) => Ok(color.clone()),
+            None => Err(InvalidTraffic::UnknownColor {
+                name: excerpt(name),
+                known: colors
+                    .iter()
+                    .map(|c| format!("`{c}`"))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }),
+        };
+        if !text.contains([':', ',']) {
+            return Ok(Self::all_to(known(text)?));
+        }
+        let mut shares: Vec<(Color, u32)> = Vec::new();
+        for share in text.split(',') {
+            let Some((name, weight)) = share.split_once(':') else {
+                return Err(InvalidTraffic::NoWeight(excerpt(share)));
+            };
+            let color = known(name)?;
+            if shares.iter().any(|(c, _)| *c == color) {
+                return Err(InvalidTraffic::Twice(color));
+            }
+            shares.push((color, parse_weight(weight)?));
+        }
+        shares.retain(|(_, weight)| *weight > 0);
+        match shares.as_mut_slice() {
+            [] => return Err(InvalidTraffic::AllZero),
+            // What a single share weighs makes no difference; equal traffic must be equal.
+            [(_, weight)] => *weight = 1,
+            _ => {}
+        }
+        Ok(Self(shares))
+    }
+}
+
+/// A whole number from 0 to [`MAX_WEIGHT`], digits only.
+fn parse_weight(text: &str) -> Result<u32, InvalidTraffic> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse() {
+        Ok(weight) if digits && weight <= MAX_WEIGHT => Ok(weight),
+        _ => Err(InvalidTraffic::BadWeight(excerpt(text))),
+    }
+}
+
+/// The beginning of a text from outside, safe to show on a line of a log or terminal.
+fn excerpt(text: &str) -> String {
+    const SHOWN: usize = 40;
+    let mut shown: String = text
+        .chars()
+        .take(SHOWN)
+        .flat_map(char::escape_debug)
+        .collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+impl fmt::Display for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(color) = self.sole() {
+            return color.fmt(f);
+        }
+        for (i, (color, weight)) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}{color}:{weight}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a text is not a traffic value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTraffic {
+    /// Nothing, or only white space.
+    #[error("the value is empty")]
+    Empty,
+    /// More bytes than any traffic value has.
+    #[error("the value has {0} bytes: no traffic value is that long")]
+    TooLong(usize),
+    /// Bytes that are not UTF-8.
+    #[error("the value is not text")]
+    NotText,
+    /// A name that is none of the stack's colors.
+    #[error("`{name}` is not a color of this stack (it has {known})")]
+    UnknownColor {
+        /// The name that was given.
+        name: String,
+        /// The stack's colors, for the message.
+        known: String,
+    },
+    /// A share of several without a weight.
+    #[error("`{0}` has no weight: give each color one, as in `blue:90,green:10`")]
+    NoWeight(String),
+    /// A weight that is not a whole number in range.
+    #[error("`{0}` is not a weight: a whole number from 0 to {MAX_WEIGHT}")]
+    BadWeight(String),
+    /// One color named twice.
+    #[error("`{0}` is named twice")]
+    Twice(Color),
+    /// Nobody would get any traffic.
+    #[error("every weight is 0: at least one color needs traffic")]
+    AllZero,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Traffic, InvalidTraffic> {
+        let colors = ["blue", "green", "Blue2"].map(|c| c.parse().unwrap());
+        Traffic::parse(text.as_bytes(), &colors)
+    }
+
+    #[test]
+    fn a_color_gets_everything() {
+        for text in [
+            "green",
+            " green\n",
+            "green:7",
+            "blue:0,green:5",
+            "\tgreen:1\r\n",
+        ] {
+            let traffic = parse(text).unwrap();
+            assert_eq!(traffic.to_string(), "green", "{text:?}");
+            assert_eq!(traffic, parse("green").unwrap(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn weights_are_kept_in_order() {
+        let traffic = parse("green:10,blue:90").unwrap();
+        assert_eq!(traffic.to_string(), "green:10,blue:90");
+        assert_eq!(traffic.weight(&"blue".parse().unwrap()), 90);
+        assert_eq!(traffic.weight(&"Blue2".parse().unwrap()), 0);
+        assert_eq!(traffic.sole(), None);
+        assert_eq!(
+            parse("blue:100000,green:1").unwrap().to_string(),
+            "blue:100000,green:1"
+        );
+    }
+
+    #[test]
+    fn anything_else_is_no_traffic_value() {
+        for text in [
+            "",
+            " ",
+            "Green",
+            "purple",
+            "blue,green",
+            "blue:1,blue:2",
+            "blue:0",
+            "blue:0,green:0",
+            "blue:100001",
+            "blue:-1",
+            "blue:+1",
+            "blue:1.5",
+            "blue:",
+            ":1",
+            "blue:1,",
+            ",blue:1",
+            "blue: 1,green:2",
+            "blue:1, green:2",
+            "blue green",
+            "blue:1:2",
+            "blue\0",
+            "blue:1,purple:2",
+            "blue:99999999999999999999",
+            "\"blue\"",
+        ] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+        let colors = ["blue".parse().unwrap()];
+        assert_eq!(
+            Traffic::parse(b"\xff\xfe", &colors),
+            Err(InvalidTraffic::NotText)
+        );
+        assert_eq!(
+            Traffic::parse(&vec![b'x'; 1 << 20], &colors),
+            Err(InvalidTraffic::TooLong(1 << 20))
+        );
+    }
+
+    #[test]
+    fn a_message_shows_garbage_safely() {
+        let message = parse(&format!("\u{1b}[31m{}", "x".repeat(200)))
+            .unwrap_err()
+            .to_string();
+        assert!(!message.contains('\u{1b}'), "{message}");
+        assert!(message.len() < 200, "{message}");
+    }
+}

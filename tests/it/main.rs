@@ -1,0 +1,1 @@
+//! Integration tests, against the real Traefik and the real Redis.
