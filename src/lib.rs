@@ -1,5 +1,12 @@
 //! Switches a whole stack of services between blue and green behind Traefik.
 
+pub mod certificate;
 pub mod color;
 pub mod config;
+pub mod document;
+pub mod history;
+pub mod last_good;
+pub mod registry;
+pub mod state;
+pub mod store;
 pub mod traffic;

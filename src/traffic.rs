@@ -4,7 +4,6 @@
 //! the store holds, what the command line takes and what the history keeps.
 
 use std::fmt;
-use std::str::FromStr;
 
 use crate::color::Color;
 

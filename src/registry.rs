@@ -1,0 +1,139 @@
+//! The registry: what each provider says in the store of itself and its instances.
+//!
+//! Through it `flip` and `status` see every Traefik behind every provider, and need to reach none of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How often a provider writes its report where nothing changes.
+pub const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// A provider whose report is older has stopped. Three reports may get lost before that.
+pub const STOPPED_AFTER: Duration = Duration::from_millis(3500);
+
+/// How much longer an instance is waited for whose provider has stopped: Traefik retries after up to 18 s then, and
+/// meanwhile serves what it has.
+const BACKOFF: Duration = Duration::from_secs(20);
+
+/// What one provider says of one stack and of the instances that poll it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The provider: its host, address and a part that differs with each start.
+    pub provider: String,
+    /// Its version.
+    pub version: String,
+    /// The stack's traffic in the document that it serves; none while it has none to serve.
+    pub traffic: Option<String>,
+    /// The revision of that document.
+    pub revision: Option<String>,
+    /// Why it does not follow the key, where it doesn't.
+    pub problem: Option<String>,
+    /// Whether instances can be asked what they have applied.
+    pub marker: bool,
+    /// The instances that poll it.
+    pub instances: Vec<Instance>,
+}
+
+/// What a provider knows of one instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Instance {
+    /// Its name: the header `X-Traefik-Instance`, or else its address.
+    pub id: String,
+    /// Where it polls from.
+    pub address: String,
+    /// The revision that it fetched last.
+    pub revision: Option<String>,
+    /// Whether a poll of it is held now.
+    pub held: bool,
+    /// The revision that it fetched and came back after.
+    pub confirmed: Option<String>,
+    /// The revision that it was seen to route by, where there is a marker.
+    pub applied: Option<String>,
+    /// For how long its polls are held, in seconds.
+    pub hold: f64,
+    /// To what the hold was cut because it gave up earlier, in seconds.
+    pub hold_cut: Option<f64>,
+    /// The longest it lately took from an answer to its next poll, in seconds.
+    pub cadence: Option<f64>,
+    /// How long ago it was last seen when this was written, in seconds.
+    pub seen: f64,
+    /// After how long unseen it is gone, in seconds.
+    pub gone_after: f64,
+}
+
+/// A report as it was read, with its age.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aged {
+    /// The report.
+    pub report: Report,
+    /// For how long it has been in the store.
+    pub age: Duration,
+}
+
+impl Aged {
+    /// Whether the provider still writes reports.
+    pub fn runs(&self) -> bool {
+        self.age < STOPPED_AFTER
+    }
+}
+
+/// An instance as it stands in the youngest report that names it.
+#[derive(Clone, Debug)]
+pub struct Seen<'a> {
+    /// The instance.
+    pub instance: &'a Instance,
+    /// The provider that it polls.
+    pub provider: &'a Report,
+    /// Whether that provider runs.
+    pub provider_runs: bool,
+    /// For how long it has been unseen, in seconds.
+    pub unseen: f64,
+}
+
+impl Seen<'_> {
+    /// Whether its provider serves this traffic and the instance has it: applied where there is a marker, else
+    /// confirmed.
+    pub fn has(&self, traffic: &str) -> bool {
+        let proof = if self.provider.marker { &self.instance.applied } else { &self.instance.confirmed };
+        self.provider_runs
+            && self.provider.traffic.as_deref() == Some(traffic)
+            && proof.is_some()
+            && *proof == self.provider.revision
+    }
+}
+
+/// The fleet: every instance that is not gone, each once, by its name.
+pub fn fleet(reports: &[Aged]) -> BTreeMap<&str, Seen<'_>> {
+    let mut fleet: BTreeMap<&str, Seen<'_>> = BTreeMap::new();
+    for Aged { report, age } in reports {
+        let provider_runs = *age < STOPPED_AFTER;
+        for instance in &report.instances {
+            let unseen = instance.seen + age.as_secs_f64();
+            let backoff = if provider_runs { 0.0 } else { BACKOFF.as_secs_f64() };
+            if unseen > instance.gone_after + backoff {
+                continue;
+            }
+            let seen = Seen {
+                instance,
+                provider: report,
+                provider_runs,
+                unseen,
+            };
+            match fleet.entry(&instance.id) {
+                std::collections::btree_map::Entry::Occupied(mut known) => {
+                    if (seen.provider_runs, -seen.unseen) > (known.get().provider_runs, -known.get().unseen) {
+                        known.insert(seen);
+                    }
+                }
+                std::collections::btree_map::Entry::Vacant(place) => {
+                    place.insert(seen);
+                }
+            }
+        }
+    }
+    fleet
+}

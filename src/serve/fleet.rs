@@ -1,0 +1,344 @@
+//! The fleet: the instances that poll this provider, and what each of them holds.
+//!
+//! An instance is known by the header `X-Traefik-Instance`, else by its address. What it has is told by its
+//! connections: HTTP/1.1 has no second request before the first is answered whole, so the next poll *on the same
+//! connection* proves that the answer before it arrived. An instance with several open connections (two Traefiks that
+//! share a name or an address) has confirmed what all of them have.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::document::Revision;
+use crate::registry;
+
+use super::hold::Cut;
+
+/// What an instance is allowed beyond its hold and cadence before it is gone: a busy host's hiccup.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The cadence that is assumed of an instance that has come only once: Traefik's default `pollInterval`.
+const UNKNOWN_CADENCE: Duration = Duration::from_secs(5);
+
+/// The most instances that are told apart. Names come from outside; beyond this one the polls are answered, but not
+/// accounted for.
+const MOST: usize = 100_000;
+
+/// The number of a connection, in the order of their coming.
+pub type ConnectionId = u64;
+
+/// All instances that poll this provider.
+#[derive(Debug)]
+pub struct Fleet {
+    instances: Mutex<BTreeMap<String, Instance>>,
+    changed: watch::Sender<()>,
+}
+
+/// One instance.
+#[derive(Debug)]
+struct Instance {
+    address: IpAddr,
+    named: bool,
+    polls: u64,
+    connections: HashMap<ConnectionId, Connection>,
+    /// What it fetched last, and what it had confirmed when its last connection was closed.
+    revision: Option<Revision>,
+    confirmed: Option<Revision>,
+    applied: Option<Revision>,
+    hold: Duration,
+    cut: Option<Cut>,
+    /// The longest time lately from an answer to the next poll.
+    cadence: Option<Duration>,
+    seen: Instant,
+    lags: bool,
+}
+
+/// One connection of an instance.
+#[derive(Debug, Default)]
+struct Connection {
+    sent: Option<Revision>,
+    confirmed: Option<Revision>,
+    answered: Option<Instant>,
+    held: bool,
+}
+
+/// An instance as others see it.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// Its entry in the registry.
+    pub entry: registry::Instance,
+    /// When it was last seen.
+    pub seen: Instant,
+    /// The revision that it has confirmed.
+    pub confirmed: Option<Revision>,
+    /// The revision that it was seen to route by.
+    pub applied: Option<Revision>,
+    /// The revision that it fetched last.
+    pub revision: Option<Revision>,
+}
+
+/// One poll, from its arrival to its answer.
+#[derive(Debug)]
+pub struct Poll {
+    fleet: Arc<Fleet>,
+    id: String,
+    connection: ConnectionId,
+    /// What this connection was last sent.
+    pub last_sent: Option<Revision>,
+    /// To what the holds of this instance are cut.
+    pub cut: Option<Duration>,
+    held: Option<(Instant, Duration)>,
+    answered: bool,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self {
+            instances: Mutex::default(),
+            changed: watch::Sender::new(()),
+        }
+    }
+}
+
+impl Fleet {
+    /// Tells of each change that others should know of soon.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Takes note of a poll. `name` is what the instance calls itself.
+    pub fn arrive(self: &Arc<Self>, connection: ConnectionId, name: Option<&str>, address: IpAddr) -> Poll {
+        let id = name.map_or_else(|| address.to_string(), str::to_owned);
+        let mut poll = Poll {
+            fleet: Arc::clone(self),
+            id,
+            connection,
+            last_sent: None,
+            cut: None,
+            held: None,
+            answered: false,
+        };
+        let now = Instant::now();
+        let mut instances = self.lock();
+        if instances.len() >= MOST && !instances.contains_key(&poll.id) {
+            return poll;
+        }
+        let instance = instances.entry(poll.id.clone()).or_insert_with(|| {
+            tracing::info!(instance = poll.id, %address, "an instance has come");
+            Instance::new(address, name.is_some(), now)
+        });
+        let before = instance.confirmed().cloned();
+        let known = instance.connections.entry(connection).or_default();
+        known.confirmed.clone_from(&known.sent);
+        poll.last_sent.clone_from(&known.sent);
+        if let Some(answered) = known.answered {
+            let gap = now.duration_since(answered);
+            // A longer gap counts at once, a shorter one little by little.
+            let cadence = instance.cadence.map_or(gap, |cadence| gap.max(cadence.mul_f64(0.9)));
+            instance.cadence = Some(cadence);
+        }
+        poll.cut = instance.cut.as_ref().map(Cut::hold);
+        instance.polls += 1;
+        instance.address = address;
+        instance.seen = now;
+        if std::mem::take(&mut instance.lags) {
+            tracing::info!(instance = poll.id, "the instance polls again");
+        }
+        if instance.confirmed() != before.as_ref() {
+            self.changed.send_replace(());
+        }
+        poll
+    }
+
+    /// A connection is closed: what it knew goes with it.
+    pub fn closed(&self, connection: ConnectionId) {
+        let mut instances = self.lock();
+        instances.retain(|id, instance| {
+            let Some(closed) = instance.connections.remove(&connection) else {
+                return true;
+            };
+            if instance.connections.is_empty() {
+                instance.confirmed = closed.confirmed;
+                // Somebody who looked in once with curl is no instance that could be waited for.
+                if !instance.named && instance.polls == 1 {
+                    tracing::debug!(instance = id, "polled once and left");
+                    return false;
+                }
+            }
+            true
+        });
+        self.changed.send_replace(());
+    }
+
+    /// An instance was seen to route by this revision.
+    pub fn applied(&self, id: &str, revision: &Revision) {
+        if let Some(instance) = self.lock().get_mut(id) {
+            instance.applied = Some(revision.clone());
+        }
+        self.changed.send_replace(());
+    }
+
+    /// Forgets the instances that are gone, and says which of the others lag.
+    pub fn sweep(&self) {
+        let now = Instant::now();
+        let mut forgotten = false;
+        self.lock().retain(|id, instance| {
+            let unseen = now.duration_since(instance.seen);
+            let held = instance.connections.values().any(|connection| connection.held);
+            if !held && unseen > instance.gone_after() {
+                tracing::warn!(instance = id, unseen_s = unseen.as_secs(), "the instance is gone: it is waited for no longer");
+                forgotten = true;
+                return false;
+            }
+            let lags = !held && unseen > instance.allowed_gap();
+            if lags && !std::mem::replace(&mut instance.lags, true) {
+                tracing::warn!(instance = id, unseen_s = unseen.as_secs(), "the instance lags: it has not polled again");
+            }
+            true
+        });
+        if forgotten {
+            self.changed.send_replace(());
+        }
+    }
+
+    /// All instances, by name.
+    pub fn overview(&self) -> Vec<Overview> {
+        let now = Instant::now();
+        let instances = self.lock();
+        instances.iter().map(|(id, instance)| instance.overview(id, now)).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Instance>> {
+        // No code panics while it holds the lock; if it did, the map would still be whole.
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Instance {
+    fn new(address: IpAddr, named: bool, now: Instant) -> Self {
+        Self {
+            address,
+            named,
+            polls: 0,
+            connections: HashMap::new(),
+            revision: None,
+            confirmed: None,
+            applied: None,
+            hold: Duration::ZERO,
+            cut: None,
+            cadence: None,
+            seen: now,
+            lags: false,
+        }
+    }
+
+    /// What all of its open connections have confirmed.
+    fn confirmed(&self) -> Option<&Revision> {
+        let mut connections = self.connections.values();
+        let Some(first) = connections.next() else {
+            return self.confirmed.as_ref();
+        };
+        let confirmed = first.confirmed.as_ref()?;
+        connections.all(|other| other.confirmed.as_ref() == Some(confirmed)).then_some(confirmed)
+    }
+
+    /// How long it may take from an answer to its next poll.
+    fn allowed_gap(&self) -> Duration {
+        self.cadence.unwrap_or(UNKNOWN_CADENCE) * 2 + GRACE
+    }
+
+    fn gone_after(&self) -> Duration {
+        self.hold + self.allowed_gap()
+    }
+
+    fn overview(&self, id: &str, now: Instant) -> Overview {
+        let text = |revision: Option<&Revision>| revision.map(|revision| revision.as_str().to_owned());
+        let entry = registry::Instance {
+            id: id.to_owned(),
+            address: self.address.to_string(),
+            revision: text(self.revision.as_ref()),
+            held: self.connections.values().any(|connection| connection.held),
+            confirmed: text(self.confirmed()),
+            applied: text(self.applied.as_ref()),
+            hold: self.hold.as_secs_f64(),
+            hold_cut: self.cut.as_ref().map(|cut| cut.hold().as_secs_f64()),
+            cadence: self.cadence.map(|cadence| cadence.as_secs_f64()),
+            seen: now.duration_since(self.seen).as_secs_f64(),
+            gone_after: self.gone_after().as_secs_f64(),
+        };
+        Overview {
+            entry,
+            seen: self.seen,
+            confirmed: self.confirmed().cloned(),
+            applied: self.applied.clone(),
+            revision: self.revision.clone(),
+        }
+    }
+}
+
+impl Poll {
+    /// The instance's name.
+    pub fn instance(&self) -> &str {
+        &self.id
+    }
+
+    /// The poll's answer is withheld, for at most this long.
+    pub fn hold(&mut self, hold: Duration) {
+        self.held = Some((Instant::now(), hold));
+        self.update(|instance, connection, _| {
+            instance.hold = hold;
+            connection.held = true;
+        });
+    }
+
+    /// The poll is answered with this revision; `ran_out` where the hold was over before anything changed.
+    pub fn answer(mut self, revision: &Revision, ran_out: bool) {
+        self.answered = true;
+        let id = self.id.clone();
+        self.update(|instance, connection, now| {
+            connection.sent = Some(revision.clone());
+            connection.answered = Some(now);
+            connection.held = false;
+            instance.revision = Some(revision.clone());
+            instance.seen = now;
+            if ran_out {
+                Cut::kept_to(&mut instance.cut, &id);
+            }
+        });
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Instance, &mut Connection, Instant)) {
+        let mut instances = self.fleet.lock();
+        let Some(instance) = instances.get_mut(&self.id) else {
+            return;
+        };
+        // Taken out for the moment, so that both can be changed.
+        let Some(mut connection) = instance.connections.remove(&self.connection) else {
+            return;
+        };
+        change(instance, &mut connection, Instant::now());
+        instance.connections.insert(self.connection, connection);
+        drop(instances);
+        self.fleet.changed.send_replace(());
+    }
+}
+
+/// A poll that ends without an answer: the peer has closed the connection.
+impl Drop for Poll {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let Some((since, hold)) = self.held else {
+            return;
+        };
+        let id = self.id.clone();
+        self.update(|instance, connection, now| {
+            connection.held = false;
+            Cut::gave_up(&mut instance.cut, &id, now.duration_since(since), hold);
+        });
+    }
+}

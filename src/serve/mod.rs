@@ -1,0 +1,217 @@
+//! `serve`: the endpoint that Traefik's HTTP provider polls.
+//!
+//! - [`run`]: the lifecycle, from the listener to the last answer;
+//! - [`connections`]: accepting, bounds, and the way out;
+//! - [`routes`]: what is answered to what;
+//! - [`hold`]: how long a poll's answer is withheld;
+//! - [`fleet`]: which instances poll, and what they have;
+//! - [`marker`]: asking an instance what it has applied;
+//! - [`reporter`]: telling the store of the fleet, and of changes from outside;
+//! - [`reload`]: taking over a changed config file;
+//! - [`access`], [`status`], [`metrics`]: who may look, and what there is to see.
+
+pub mod access;
+pub mod connections;
+pub mod fleet;
+pub mod hold;
+pub mod marker;
+pub mod metrics;
+pub mod reload;
+pub mod reporter;
+pub mod routes;
+pub mod status;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::certificate::Certificate;
+use crate::config::Config;
+use crate::last_good::{self, LastGood};
+use crate::state::{State, Writer};
+use crate::store::Store;
+use crate::store::follow::follow;
+use access::Access;
+use fleet::Fleet;
+
+/// After the signal to stop, a peer that does not take its answer is waited for this long.
+const DRAIN_GRACE: Duration = Duration::from_secs(5);
+
+/// What `serve` works with, resolved.
+pub struct Settings {
+    /// The config file or folder, to be reloaded from.
+    pub config_path: PathBuf,
+    /// The config.
+    pub config: Config,
+    /// The store.
+    pub store: Store,
+    /// Where the last good traffic and the default certificate are kept.
+    pub state_dir: PathBuf,
+    /// The hold of a poll that asks for none.
+    pub hold: Duration,
+    /// Who may do what.
+    pub access: Access,
+}
+
+/// What the parts of a running provider share.
+pub struct Shared {
+    /// What is served.
+    pub state: Arc<State>,
+    /// Who polls.
+    pub fleet: Arc<Fleet>,
+    /// This provider, as it calls itself in the registry.
+    pub provider: String,
+    /// The store, for showing.
+    pub store: Store,
+    /// The hold of a poll that asks for none.
+    pub hold: Duration,
+    /// Who may do what.
+    pub access: Access,
+    /// Becomes true when the provider stops.
+    pub stopping: watch::Sender<bool>,
+    /// Polls that were answered.
+    pub polls: AtomicU64,
+    /// Connections that are open.
+    pub connections: AtomicU64,
+}
+
+/// Serves on this listener until `stop` is done; then answers the polls that are held and returns once they have been
+/// taken.
+///
+/// # Errors
+///
+/// Where the state directory can't be used for a default certificate that the config asks for, or a part of the
+/// provider has ended that must not.
+pub async fn run(settings: Settings, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let Settings { config_path, config, store, state_dir, hold, access } = settings;
+    let address = listener.local_addr()?;
+    let certificate = certificate_for(&config, &state_dir)?;
+    let (last_good, on_disk) = open_state_dir(&state_dir);
+    let writer = Writer::new(config, certificate, on_disk);
+    let state = writer.state();
+    let shared = Arc::new(Shared {
+        state: Arc::clone(&state),
+        fleet: Arc::default(),
+        provider: name_of_this_provider(address),
+        store: store.clone(),
+        hold,
+        access,
+        stopping: watch::Sender::new(false),
+        polls: AtomicU64::new(0),
+        connections: AtomicU64::new(0),
+    });
+
+    let mut published = state.publications();
+    let (keys, followed) = watch::channel(writer.keys());
+    let (event_sender, events) = mpsc::channel(16);
+    let (outside_sender, outside) = mpsc::channel(64);
+    let (config_sender, configs) = mpsc::channel(1);
+    let kept = writer.kept();
+    let mut background = tokio::task::JoinSet::new();
+    background.spawn(follow(store.clone(), followed, event_sender));
+    background.spawn(reporter::report(Arc::clone(&shared), store, outside));
+    background.spawn(marker::ask_all(Arc::clone(&shared)));
+    background.spawn(reload::watch(config_path, state_dir, Arc::clone(&state), config_sender));
+    let writer = tokio::spawn(write(writer, events, configs, keys, outside_sender));
+    let keeper = last_good.map(|file| {
+        let state = Arc::clone(&state);
+        tokio::spawn(last_good::keep(file, kept, move || {
+            state.counters.disk_errors.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }))
+    });
+
+    // What the store says first decides between the key and the disk; it answers, or fails, in a second or two. The
+    // polls that come before wait in the listener's queue.
+    published.changed().await.ok();
+    tracing::info!(%address, provider = shared.provider, store = %shared.store, "serving at http://{address}/traefik");
+
+    let served = tokio::select! {
+        result = connections::serve(Arc::clone(&shared), listener, stop) => result,
+        Some(ended) = background.join_next() => {
+            Err(io::Error::other(format!("a part of the provider has ended that must not: {ended:?}")))
+        }
+    };
+    // The writer ends with the last that tells it something, and the disk's keeper after it.
+    background.shutdown().await;
+    writer.await.ok();
+    if let Some(keeper) = keeper {
+        keeper.await.ok();
+    }
+    served
+}
+
+/// The one writer of the state at work.
+async fn write(
+    mut writer: Writer,
+    mut events: mpsc::Receiver<crate::store::follow::Event>,
+    mut configs: mpsc::Receiver<reload::Loaded>,
+    keys: watch::Sender<Vec<String>>,
+    outside: mpsc::Sender<crate::state::OutsideChange>,
+) {
+    loop {
+        tokio::select! {
+            event = events.recv() => {
+                let Some(event) = event else {
+                    return;
+                };
+                for change in writer.on_store(event) {
+                    // Full: the store takes no writes at all. The history may miss a change then; traffic never does.
+                    outside.try_send(change).ok();
+                }
+            }
+            Some(loaded) = configs.recv() => writer.on_config(loaded.config, loaded.certificate),
+        }
+        let wanted = writer.keys();
+        keys.send_if_modified(|keys| {
+            let differs = *keys != wanted;
+            if differs {
+                *keys = wanted;
+            }
+            differs
+        });
+    }
+}
+
+/// The default certificate, where the config asks for one.
+fn certificate_for(config: &Config, state_dir: &std::path::Path) -> io::Result<Option<Certificate>> {
+    if !config.generated_certificate {
+        return Ok(None);
+    }
+    std::fs::create_dir_all(state_dir)?;
+    let certificate = Certificate::kept_in(state_dir).map_err(|error| {
+        let dir = state_dir.display();
+        io::Error::new(
+            error.kind(),
+            format!("`defaultCertificate: generated` keeps its certificate in the state directory {dir}: {error}"),
+        )
+    })?;
+    Ok(Some(certificate))
+}
+
+/// The state directory's file and what it holds. A directory that can't be used is no reason not to serve.
+fn open_state_dir(
+    state_dir: &std::path::Path,
+) -> (Option<LastGood>, std::collections::BTreeMap<String, last_good::Kept>) {
+    let dir = state_dir.display();
+    let file = LastGood::in_dir(state_dir).inspect_err(|error| {
+        tracing::error!(%error, "the state directory {dir} can't be used: the last good traffic is kept in memory only");
+    });
+    let Ok(file) = file else {
+        return (None, Default::default());
+    };
+    let on_disk = file.load().unwrap_or_else(|error| {
+        tracing::error!(%error, "the last good traffic on disk can't be read and is not used");
+        Default::default()
+    });
+    (Some(file), on_disk)
+}
+
+/// `host:port/` and a part that differs with each start, so that a new provider is not taken for the one before it.
+fn name_of_this_provider(address: SocketAddr) -> String {
+    format!("{}:{}/{:08x}", crate::history::host(), address.port(), fastrand::u32(..))
+}

@@ -1,0 +1,158 @@
+//! What is answered to what:
+//!
+//! | route | answer |
+//! | --- | --- |
+//! | `GET /traefik` | the document, held while it is what the connection was last sent; 503 while there is none |
+//! | `GET /status` | what runs, as JSON |
+//! | `GET /healthz` | 200 while the process lives |
+//! | `GET /readyz` | 200 while there is a document to serve |
+//! | `GET /metrics` | Prometheus text |
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+
+use super::fleet::ConnectionId;
+use super::{Shared, access, hold, metrics, status};
+use crate::document::Revision;
+
+/// The header by which an instance says who it is, set by Traefik's `providers.http.headers`.
+const INSTANCE_HEADER: &str = "x-traefik-instance";
+
+/// The longest name of an instance.
+const MAX_INSTANCE_NAME: usize = 128;
+
+/// The paths that there are, for those who ask for another one.
+const PATHS: &str = "/traefik, /status, /healthz, /readyz, /metrics";
+
+/// An answer. All of them are small or shared, and complete at once.
+pub type Answer = Response<Full<Bytes>>;
+
+/// Answers one request.
+///
+/// # Errors
+///
+/// Never.
+pub async fn answer(
+    shared: &Arc<Shared>,
+    connection: ConnectionId,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    let path = request.uri().path();
+    let guarded = match path {
+        "/healthz" | "/readyz" => false,
+        "/traefik" | "/status" | "/metrics" => true,
+        _ => {
+            let text = format!("there is nothing at `{}`; there are {PATHS}\n", path.escape_debug());
+            return Ok(plain(StatusCode::NOT_FOUND, text));
+        }
+    };
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, format!("{path} answers GET only\n"));
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return Ok(answer);
+    }
+    if guarded && !shared.access.may_read(request.headers().get(AUTHORIZATION)) {
+        return Ok(access::unauthorized());
+    }
+    Ok(match path {
+        "/traefik" => traefik(shared, connection, peer, request.headers()).await,
+        "/status" => json(status::status(shared)),
+        "/metrics" => {
+            let mut answer = plain(StatusCode::OK, metrics::text(shared));
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+            answer
+        }
+        "/readyz" if shared.state.serving().document.is_none() => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, format!("{NOT_READY}\n"))
+        }
+        _ => plain(StatusCode::OK, "ok\n".to_owned()),
+    })
+}
+
+const NOT_READY: &str = "no document to serve yet: the store has not told the traffic, and the state directory does not know it";
+
+/// A poll of Traefik's HTTP provider.
+///
+/// It ends with a change, with the end of the hold, or with the provider's stop; in each case with the whole document.
+/// A peer that goes away drops it, and the fleet takes note.
+async fn traefik(shared: &Arc<Shared>, connection: ConnectionId, peer: SocketAddr, headers: &HeaderMap) -> Answer {
+    let name = headers.get(INSTANCE_HEADER).and_then(|name| name.to_str().ok()).map(str::trim);
+    let name = name.filter(|name| !name.is_empty() && name.len() <= MAX_INSTANCE_NAME);
+    // Before the document is looked at, so that no change falls between the two.
+    let mut revisions = shared.state.revisions();
+    revisions.mark_unchanged();
+    let mut stopping = shared.stopping.subscribe();
+    let mut poll = shared.fleet.arrive(connection, name, peer.ip());
+    shared.polls.fetch_add(1, Ordering::Relaxed);
+    let Some(mut document) = shared.state.serving().document.clone() else {
+        let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, format!("{NOT_READY}\n"));
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        return answer;
+    };
+    let mut ran_out = false;
+    let asked = hold::asked(headers, shared.hold);
+    let allowed = poll.cut.map_or(asked, |cut| cut.min(asked));
+    if poll.last_sent.as_ref() == Some(&document.revision) && !allowed.is_zero() {
+        poll.hold(allowed);
+        tokio::select! {
+            _ = revisions.wait_for(|revision| revision.as_ref() != Some(&document.revision)) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+            () = tokio::time::sleep(allowed) => ran_out = true,
+        }
+        if let Some(newest) = &shared.state.serving().document {
+            document = newest.clone();
+        }
+    }
+    poll.answer(&document.revision, ran_out);
+    let etag = format!("\"{}\"", document.revision);
+    let unchanged = headers.get_all(IF_NONE_MATCH).iter().any(|value| names(value, &document.revision));
+    let mut answer = if unchanged {
+        let mut answer = Response::new(Full::default());
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        answer
+    } else {
+        let mut answer = Response::new(Full::new(document.bytes));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        answer
+    };
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        answer.headers_mut().insert(ETAG, etag);
+    }
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer
+}
+
+/// Whether `If-None-Match` names this revision, or any (RFC 9110, section 13.1.2: a weak comparison).
+fn names(if_none_match: &HeaderValue, revision: &Revision) -> bool {
+    let tags = if_none_match.to_str().unwrap_or_default().split(',').map(str::trim);
+    tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag))
+        .any(|tag| tag == "*" || tag.trim_matches('"') == revision.as_str())
+}
+
+/// An answer of text.
+pub(super) fn plain(status: StatusCode, text: String) -> Answer {
+    let mut answer = Response::new(Full::from(text));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+fn json(value: impl serde::Serialize) -> Answer {
+    match serde_json::to_vec_pretty(&value) {
+        Ok(mut bytes) => {
+            bytes.push(b'\n');
+            let mut answer = Response::new(Full::from(bytes));
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            answer
+        }
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}

@@ -1,0 +1,227 @@
+//! The store in a folder: one file a key, so that `echo green > DIR/active` switches.
+//!
+//! For one host without Redis. The history is a file of JSON lines, the registry one of JSON. Every write of this
+//! program replaces a file as a whole, under a lock on the folder.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::{KeyState, Outcome, Reading, StoreError, history_key, registry_key};
+use crate::history::{self, Entry};
+use crate::last_good::write_atomically;
+use crate::registry::{Aged, Report};
+
+/// The file whose lock serializes the writers.
+const LOCK: &str = ".lock";
+
+/// A report that is older goes at the next write of any provider.
+const FORGET_AFTER_MS: u128 = 3_600_000;
+
+/// A folder that is watched.
+pub struct Folder {
+    dir: PathBuf,
+    changes: mpsc::UnboundedReceiver<()>,
+    /// Watches as long as it lives.
+    _watcher: RecommendedWatcher,
+}
+
+/// A report with the time at which it was written, in milliseconds since the epoch.
+#[derive(Serialize, Deserialize)]
+struct Stamped {
+    at: u128,
+    report: Report,
+}
+
+impl Folder {
+    /// Watches the folder, which is made where it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreachable`] where it can't be made or watched.
+    pub fn open(dir: &std::path::Path) -> Result<Self, StoreError> {
+        let unreachable = |error: &dyn std::fmt::Display| StoreError::Unreachable(format!("{}: {error}", dir.display()));
+        fs::create_dir_all(dir).map_err(|error| unreachable(&error))?;
+        let (sender, changes) = mpsc::unbounded_channel();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| is_change(event.kind)) {
+                // Nobody listens any more only when the folder is being closed.
+                sender.send(()).ok();
+            }
+        })
+        .map_err(|error| unreachable(&error))?;
+        watcher.watch(dir, RecursiveMode::NonRecursive).map_err(|error| unreachable(&error))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            changes,
+            _watcher: watcher,
+        })
+    }
+
+    /// See [`super::Session::read`].
+    pub(super) fn read(&mut self, keys: &[String]) -> Result<BTreeMap<String, KeyState>, StoreError> {
+        // A folder that vanished holds no keys, but says nothing about them either.
+        fs::metadata(&self.dir).map_err(|error| self.unreachable(&error))?;
+        let mut states = BTreeMap::new();
+        for key in keys {
+            let newest = self.history(key, 1).unwrap_or_default().into_iter().next();
+            let reading = self.reading(key)?;
+            states.insert(key.clone(), KeyState { reading, newest });
+        }
+        Ok(states)
+    }
+
+    /// See [`super::Session::changed`].
+    pub(super) async fn changed(&mut self) -> Result<(), StoreError> {
+        let closed = || StoreError::Unreachable(format!("{} is no longer watched", self.dir.display()));
+        self.changes.recv().await.ok_or_else(closed)?;
+        while self.changes.try_recv().is_ok() {}
+        Ok(())
+    }
+
+    /// See [`super::Session::set`].
+    pub(super) fn set(&mut self, key: &str, expected: &Reading, entry: &Entry) -> Result<Outcome, StoreError> {
+        let _lock = self.lock()?;
+        let is = self.reading(key)?;
+        let same = match (&is, expected) {
+            (Reading::WrongType(_), Reading::WrongType(_)) => true,
+            (is, expected) => is == expected,
+        };
+        if !same {
+            return Ok(Outcome::Conflict(is));
+        }
+        self.append(key, entry)?;
+        let value = format!("{}\n", entry.to);
+        write_atomically(&self.path(key), value.as_bytes()).map_err(|error| self.refused(&error))?;
+        Ok(Outcome::Set)
+    }
+
+    /// See [`super::Session::record`].
+    pub(super) fn record(&mut self, key: &str, value: &[u8], entry: &Entry) -> Result<(), StoreError> {
+        let _lock = self.lock()?;
+        if self.reading(key)? != Reading::Value(value.to_owned()) {
+            return Ok(());
+        }
+        let mut entry = entry.clone();
+        if let Some(newest) = self.history(key, 1)?.into_iter().next() {
+            if newest.to == entry.to {
+                return Ok(());
+            }
+            entry.from = newest.to;
+        }
+        self.append(key, &entry)
+    }
+
+    /// See [`super::Session::history`].
+    pub(super) fn history(&self, key: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
+        let text = match fs::read_to_string(self.path(&history_key(key))) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(self.refused(&error)),
+        };
+        let entries = text.lines().rev().filter_map(|line| serde_json::from_str(line).ok());
+        Ok(entries.take(most).collect())
+    }
+
+    /// See [`super::Session::report`].
+    pub(super) fn report(&mut self, key: &str, report: &Report) -> Result<(), StoreError> {
+        let _lock = self.lock()?;
+        let mut reports = self.stamped(key)?;
+        let now = now_ms();
+        reports.retain(|stamped| {
+            stamped.report.provider != report.provider && now.saturating_sub(stamped.at) < FORGET_AFTER_MS
+        });
+        reports.push(Stamped {
+            at: now,
+            report: report.clone(),
+        });
+        let json = serde_json::to_vec(&reports).map_err(|error| self.refused(&error))?;
+        write_atomically(&self.path(&registry_key(key)), &json).map_err(|error| self.refused(&error))
+    }
+
+    /// See [`super::Session::reports`].
+    pub(super) fn reports(&self, key: &str) -> Result<Vec<Aged>, StoreError> {
+        let now = now_ms();
+        let aged = self.stamped(key)?.into_iter().map(|Stamped { at, report }| Aged {
+            report,
+            age: Duration::from_millis(u64::try_from(now.saturating_sub(at)).unwrap_or(u64::MAX)),
+        });
+        Ok(aged.collect())
+    }
+
+    fn stamped(&self, key: &str) -> Result<Vec<Stamped>, StoreError> {
+        match fs::read(self.path(&registry_key(key))) {
+            // A report that an older or newer provider wrote in another form is none for us.
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(self.refused(&error)),
+        }
+    }
+
+    fn reading(&self, key: &str) -> Result<Reading, StoreError> {
+        match fs::read(self.path(key)) {
+            Ok(bytes) => Ok(Reading::Value(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Reading::Missing),
+            Err(error) if error.kind() == ErrorKind::IsADirectory => {
+                Ok(Reading::WrongType("the key's file is a folder".to_owned()))
+            }
+            Err(error) => Err(self.unreachable(&error)),
+        }
+    }
+
+    fn append(&self, key: &str, entry: &Entry) -> Result<(), StoreError> {
+        let mut entries = self.history(key, history::KEPT - 1)?;
+        entries.reverse();
+        entries.push(entry.clone());
+        let mut lines = String::new();
+        for entry in &entries {
+            lines.push_str(&serde_json::to_string(entry).map_err(|error| self.refused(&error))?);
+            lines.push('\n');
+        }
+        write_atomically(&self.path(&history_key(key)), lines.as_bytes()).map_err(|error| self.refused(&error))
+    }
+
+    /// A key's file. A `/` in a key would lead out of the folder, a leading `.` hide it.
+    fn path(&self, key: &str) -> PathBuf {
+        let name = key.replace('%', "%25").replace('/', "%2F");
+        match name.strip_prefix('.') {
+            Some(rest) => self.dir.join(format!("%2E{rest}")),
+            None => self.dir.join(name),
+        }
+    }
+
+    fn lock(&self) -> Result<File, StoreError> {
+        let locked = File::create(self.dir.join(LOCK)).and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|error: io::Error| self.unreachable(&error))
+    }
+
+    fn unreachable(&self, error: &dyn std::fmt::Display) -> StoreError {
+        StoreError::Unreachable(format!("{}: {error}", self.dir.display()))
+    }
+
+    fn refused(&self, error: &dyn std::fmt::Display) -> StoreError {
+        StoreError::Refused(format!("{}: {error}", self.dir.display()))
+    }
+}
+
+/// Whether a file is complete by this event. While a shell writes one with `>` it is empty for a moment: that is not
+/// told, its closing is.
+pub(crate) fn is_change(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Access(AccessKind::Close(AccessMode::Write))
+            | EventKind::Modify(notify::event::ModifyKind::Name(_))
+            | EventKind::Remove(_)
+    )
+}
+
+fn now_ms() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
+}

@@ -1,0 +1,89 @@
+//! Following keys: one connection after the other, for ever.
+//!
+//! A push tells of a change at once. A read once a second finds what no push tells of (SWAPDB, a silent failover) and
+//! finds out whether the server is still there. Any error: a new connection, at once and then with a growing delay.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{KeyState, Session, Store, StoreError};
+
+/// How often the keys are read where nothing tells of a change.
+const RESYNC: Duration = Duration::from_secs(1);
+
+/// The longest delay between two tries to connect, before jitter.
+const MAX_DELAY: Duration = Duration::from_secs(1);
+
+/// What following the keys brings.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// What the keys hold, read just now.
+    Read(BTreeMap<String, KeyState>),
+    /// The store can't be reached; why.
+    Lost(String),
+}
+
+/// Follows the keys until nobody listens any more.
+pub async fn follow(store: Store, mut keys: watch::Receiver<Vec<String>>, events: mpsc::Sender<Event>) {
+    let mut failures = 0;
+    while !events.is_closed() {
+        let lost = match store.connect().await {
+            Ok(mut session) => session_loop(&mut session, &mut keys, &events, &mut failures).await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = lost else {
+            return;
+        };
+        if events.send(Event::Lost(error.to_string())).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(delay(failures)).await;
+        failures += 1;
+    }
+}
+
+/// Reads whenever there is a reason to. Ends with an error once the session is lost, without one once nobody listens.
+async fn session_loop(
+    session: &mut Session,
+    keys: &mut watch::Receiver<Vec<String>>,
+    events: &mpsc::Sender<Event>,
+    failures: &mut u32,
+) -> Result<(), StoreError> {
+    let mut resync = interval(RESYNC);
+    resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    resync.reset();
+    loop {
+        let wanted = keys.borrow_and_update().clone();
+        let states = session.read(&wanted).await?;
+        *failures = 0;
+        if events.send(Event::Read(states)).await.is_err() {
+            return Ok(());
+        }
+        tokio::select! {
+            changed = session.changed() => changed?,
+            changed = keys.changed() => {
+                if changed.is_err() {
+                    return Ok(());
+                }
+            }
+            _ = resync.tick() => {
+                if let Session::Redis(connection) = &*session {
+                    connection.check_primary().await?;
+                }
+            }
+        }
+    }
+}
+
+/// Nothing before the first new try, then 20 ms, doubled each time up to the longest; half of it to one and a half
+/// times as much, so that many providers do not come back in step.
+fn delay(failures: u32) -> Duration {
+    if failures == 0 {
+        return Duration::ZERO;
+    }
+    let delay = Duration::from_millis(10).saturating_mul(1 << failures.min(16)).min(MAX_DELAY);
+    delay.mul_f64(0.5 + fastrand::f64())
+}

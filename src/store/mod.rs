@@ -1,0 +1,266 @@
+//! The store: where the key, the history and the registry are.
+//!
+//! - [`redis`]: Redis, over TCP, TLS, a unix socket, or found through Sentinel;
+//! - [`file`]: a folder, for one host without Redis;
+//! - [`follow`]: one connection after the other, for ever, that tells what the keys say.
+
+pub mod file;
+pub mod follow;
+pub mod redis;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::history::Entry;
+use crate::registry::{Aged, Report};
+
+/// Which store, as `--store` gives it.
+#[derive(Clone)]
+pub enum Store {
+    /// Redis.
+    Redis(redis::Address),
+    /// A folder with one file a key.
+    File(PathBuf),
+}
+
+/// Why a text names no store.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidStore {
+    /// The scheme is none of those that are known.
+    #[error(
+        "`{0}` is not a store: give `redis://HOST:PORT`, `rediss://…`, `redis+sentinel://HOST:PORT/NAME`, `unix:///PATH` or `file:DIR`"
+    )]
+    Scheme(String),
+    /// The rest of a Redis URL is wrong.
+    #[error("the store's URL is wrong: {0}")]
+    Redis(String),
+    /// `file:` without a folder.
+    #[error("`file:` needs a folder, as in `file:/var/lib/bluegreen/store`")]
+    NoFolder,
+}
+
+impl FromStr for Store {
+    type Err = InvalidStore;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStore> {
+        if let Some(dir) = text.strip_prefix("file:") {
+            let dir = dir.strip_prefix("//").unwrap_or(dir);
+            if dir.is_empty() {
+                return Err(InvalidStore::NoFolder);
+            }
+            return Ok(Self::File(dir.into()));
+        }
+        redis::Address::parse(text).map(Self::Redis)
+    }
+}
+
+/// Without user and password.
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redis(address) => address.fmt(f),
+            Self::File(dir) => write!(f, "file:{}", dir.display()),
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a key holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// There is no such key.
+    Missing,
+    /// A string.
+    Value(Vec<u8>),
+    /// Something that is no string, in words.
+    WrongType(String),
+}
+
+/// What a key holds, and its newest change in the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyState {
+    /// What the key holds.
+    pub reading: Reading,
+    /// The newest change; none where there is no history or it can't be read.
+    pub newest: Option<Entry>,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It could not be reached, or the connection broke before it was asked.
+    #[error("{0}")]
+    Unreachable(String),
+    /// It was asked to write and did not answer: the write may have been done, or be done later.
+    #[error("{0}; whether the change was made is not known")]
+    Unknown(String),
+    /// It answered that it won't.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// The outcome of setting a key only if it is still what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was, and has been set.
+    Set,
+    /// It was something else by then, and still is.
+    Conflict(Reading),
+}
+
+/// The name of the history beside a key: in the key's slot on a Redis Cluster.
+pub fn history_key(key: &str) -> String {
+    beside(key, "history")
+}
+
+/// The name of the registry of providers and instances beside a key.
+pub fn registry_key(key: &str) -> String {
+    beside(key, "instances")
+}
+
+/// A key that has a hash tag of its own keeps it; else the whole key becomes the tag (Redis Cluster specification,
+/// "Hash tags": the first `{`, and the first `}` after it, with something between).
+fn beside(key: &str, suffix: &str) -> String {
+    let tagged = key
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'))
+        .is_some_and(|(tag, _)| !tag.is_empty());
+    if tagged { format!("{key}:{suffix}") } else { format!("{{{key}}}:{suffix}") }
+}
+
+/// One connection to the store. It is dropped at the first error, and a new one made.
+pub enum Session {
+    /// A connection to Redis.
+    Redis(redis::Connection),
+    /// A folder that is watched.
+    File(file::Folder),
+}
+
+impl Store {
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreachable`], with the reason.
+    pub async fn connect(&self) -> Result<Session, StoreError> {
+        match self {
+            Self::Redis(address) => redis::Connection::open(address).await.map(Session::Redis),
+            Self::File(dir) => file::Folder::open(dir).map(Session::File),
+        }
+    }
+}
+
+impl Session {
+    /// Reads keys, and has [`changed`](Self::changed) tell of their next change.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreachable`].
+    pub async fn read(&mut self, keys: &[String]) -> Result<BTreeMap<String, KeyState>, StoreError> {
+        match self {
+            Self::Redis(connection) => connection.read(keys).await,
+            Self::File(folder) => folder.read(keys),
+        }
+    }
+
+    /// Waits until something that was read here may have changed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreachable`] once the connection is lost.
+    pub async fn changed(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::Redis(connection) => connection.changed().await,
+            Self::File(folder) => folder.changed().await,
+        }
+    }
+
+    /// Sets a key if it still holds what was read, and writes the change into the history, in one step.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn set(&mut self, key: &str, expected: &Reading, entry: &Entry) -> Result<Outcome, StoreError> {
+        match self {
+            Self::Redis(connection) => connection.set(key, expected, entry).await,
+            Self::File(folder) => folder.set(key, expected, entry),
+        }
+    }
+
+    /// Writes a change that came from outside into the history, unless another provider was faster or the key holds
+    /// something else by now.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn record(&mut self, key: &str, value: &[u8], entry: &Entry) -> Result<(), StoreError> {
+        match self {
+            Self::Redis(connection) => connection.record(key, value, entry).await,
+            Self::File(folder) => folder.record(key, value, entry),
+        }
+    }
+
+    /// The newest changes, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn history(&mut self, key: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
+        match self {
+            Self::Redis(connection) => connection.history(key, most).await,
+            Self::File(folder) => folder.history(key, most),
+        }
+    }
+
+    /// Writes a provider's report in the place of its former one.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn report(&mut self, key: &str, report: &Report) -> Result<(), StoreError> {
+        match self {
+            Self::Redis(connection) => connection.report(key, report).await,
+            Self::File(folder) => folder.report(key, report),
+        }
+    }
+
+    /// The reports of all providers, and has [`changed`](Self::changed) tell of the next one.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn reports(&mut self, key: &str) -> Result<Vec<Aged>, StoreError> {
+        match self {
+            Self::Redis(connection) => connection.reports(key).await,
+            Self::File(folder) => folder.reports(key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_beside_a_key_shares_its_slot() {
+        assert_eq!(history_key("active"), "{active}:history");
+        assert_eq!(registry_key("{deals}:active"), "{deals}:active:instances");
+        assert_eq!(history_key("a{}b"), "{a{}b}:history");
+    }
+
+    #[test]
+    fn a_store_is_shown_without_its_password() {
+        let store: Store = "redis://operator:secret@127.0.0.1:6380/2".parse().unwrap();
+        assert_eq!(store.to_string(), "redis://127.0.0.1:6380/2");
+        for text in ["", "redis", "http://x", "file:", "redis+sentinel://h:1", "redis://h:notaport"] {
+            assert!(text.parse::<Store>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,437 @@
+//! The store in Redis.
+//!
+//! Redis tells of changes by `CLIENT TRACKING` (RESP3, default mode, which every server of the kind has): whatever
+//! this connection read is followed by one push at its next change, and reading again arms the next one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
+    PushInfo, PushKind, RedisError, RedisResult, ServerErrorKind, TlsMode, Value,
+};
+use tokio::sync::mpsc;
+
+use super::{InvalidStore, KeyState, Outcome, Reading, StoreError, history_key, registry_key};
+use crate::history::{self, Entry};
+use crate::registry::{Aged, Report};
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long an answer may take. A server that is stopped or cut off is noticed by this alone.
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Sets the key if it still holds what was read, and writes the history.
+///
+/// KEYS: the key, its history. ARGV: what was expected (`missing`, `value`, `wrong type`), the expected value, the
+/// new one, how many changes to keep, then the fields of the history's entry.
+const SET: &str = "
+local is = redis.pcall('GET', KEYS[1])
+local kind = 'value'
+if not is then kind = 'missing' elseif type(is) == 'table' then kind = 'wrong type' end
+if kind ~= ARGV[1] or (kind == 'value' and is ~= ARGV[2]) then return {0, kind, kind == 'value' and is or ''} end
+redis.call('SET', KEYS[1], ARGV[3])
+redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', unpack(ARGV, 5))
+return {1}
+";
+
+/// Writes a change from outside into the history: once, however many providers have seen it, and only while the key
+/// still says so.
+///
+/// KEYS: the key, its history. ARGV: the value seen, the traffic that it means, the traffic before, how many changes
+/// to keep, when, by whom.
+const RECORD: &str = "
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local from = ARGV[3]
+local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+if newest then
+  for i = 1, #newest[2], 2 do
+    if newest[2][i] == 'to' then from = newest[2][i + 1] end
+  end
+  if from == ARGV[2] then return 0 end
+end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*',
+  'at', ARGV[5], 'from', from, 'to', ARGV[2], 'by', ARGV[6], 'why', '')
+return 1
+";
+
+/// Writes a provider's report with the server's time before it, so that no two clocks are compared. Reports that are
+/// hours old go, once there are many.
+///
+/// KEYS: the registry. ARGV: the provider, its report.
+const REPORT: &str = "
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%d', now) .. ' ' .. ARGV[2])
+redis.call('EXPIRE', KEYS[1], 86400)
+if redis.call('HLEN', KEYS[1]) > 64 then
+  local all = redis.call('HGETALL', KEYS[1])
+  for i = 1, #all, 2 do
+    local at = tonumber(string.match(all[i + 1], '^%d+'))
+    if not at or now - at > 3600000 then redis.call('HDEL', KEYS[1], all[i]) end
+  end
+end
+";
+
+/// Where Redis is.
+#[derive(Clone)]
+pub enum Address {
+    /// One server, behind one address.
+    Server(Box<ConnectionInfo>),
+    /// The primary that these Sentinels know by this name.
+    Sentinel {
+        /// The Sentinels.
+        sentinels: Vec<ConnectionAddr>,
+        /// The name of the primary.
+        name: String,
+        /// User, password and database of the Redis server.
+        login: Box<redis::RedisConnectionInfo>,
+        /// Whether the Redis server speaks TLS.
+        tls: bool,
+    },
+}
+
+impl Address {
+    /// Reads a URL: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `rediss+sentinel://`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn parse(url: &str) -> Result<Self, InvalidStore> {
+        let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme);
+        let wrong = |error: RedisError| InvalidStore::Redis(error.to_string());
+        match scheme {
+            "redis" | "rediss" | "unix" => {
+                let info = url.into_connection_info().map_err(wrong)?;
+                let login = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+                let info = info.set_redis_settings(login).set_tcp_settings(tcp_settings());
+                Ok(Self::Server(Box::new(info)))
+            }
+            "redis+sentinel" | "rediss+sentinel" => Self::parse_sentinel(url, scheme.starts_with("rediss")),
+            _ => Err(InvalidStore::Scheme(url.split('@').next_back().unwrap_or_default().to_owned())),
+        }
+    }
+
+    /// `redis+sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]]…/NAME[/DB]`.
+    fn parse_sentinel(url: &str, tls: bool) -> Result<Self, InvalidStore> {
+        const DEFAULT_PORT: &str = "26379";
+        let wrong = |why: &str| InvalidStore::Redis(format!("{why}, as in `redis+sentinel://HOST:26379,HOST2:26379/NAME`"));
+        let (_, rest) = url.split_once("://").ok_or_else(|| wrong("give hosts and a name"))?;
+        let (authority, path) = rest.split_once('/').ok_or_else(|| wrong("the primary's name is missing"))?;
+        let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (name, db) = path.split_once('/').unwrap_or((path, ""));
+        if name.is_empty() || hosts.is_empty() {
+            return Err(wrong("give hosts and the primary's name"));
+        }
+        let mut sentinels = Vec::new();
+        for host in hosts.split(',') {
+            let (host, port) = host.rsplit_once(':').unwrap_or((host, DEFAULT_PORT));
+            let port = port.parse().map_err(|_| wrong(&format!("`{port}` is not a port")))?;
+            sentinels.push(ConnectionAddr::Tcp(host.to_owned(), port));
+        }
+        // The login is written as in any other Redis URL.
+        let login = format!("redis://{login}{}localhost/{db}", if login.is_empty() { "" } else { "@" });
+        let login = login.into_connection_info().map_err(|error| InvalidStore::Redis(error.to_string()))?;
+        Ok(Self::Sentinel {
+            sentinels,
+            name: name.to_owned(),
+            login: Box::new(login.redis_settings().clone()),
+            tls,
+        })
+    }
+
+    /// The client for the server that is the primary now.
+    async fn client(&self) -> RedisResult<Client> {
+        match self {
+            Self::Server(info) => Client::open((**info).clone()),
+            Self::Sentinel { sentinels, name, login, tls } => {
+                let mut builder = SentinelClientBuilder::new(sentinels.clone(), name, SentinelServerType::Master)?
+                    .set_client_to_redis_protocol(ProtocolVersion::RESP3)
+                    .set_client_to_redis_db(login.db())
+                    .set_client_to_redis_tcp_settings(tcp_settings())
+                    .set_client_to_sentinel_tcp_settings(tcp_settings());
+                if let Some(user) = login.username() {
+                    builder = builder.set_client_to_redis_username(user);
+                }
+                if let Some(password) = login.password() {
+                    builder = builder.set_client_to_redis_password(password);
+                }
+                if *tls {
+                    builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
+                }
+                builder.build()?.async_get_client().await
+            }
+        }
+    }
+}
+
+/// Small messages that must go at once, over a connection whose end is noticed.
+fn tcp_settings() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true)
+}
+
+/// Without user and password.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(info) => {
+                let db = info.redis_settings().db();
+                match info.addr() {
+                    ConnectionAddr::Tcp(host, port) => write!(f, "redis://{host}:{port}")?,
+                    ConnectionAddr::TcpTls { host, port, .. } => write!(f, "rediss://{host}:{port}")?,
+                    ConnectionAddr::Unix(path) => write!(f, "unix://{}", path.display())?,
+                    _ => write!(f, "redis")?,
+                }
+                if db == 0 { Ok(()) } else { write!(f, "/{db}") }
+            }
+            Self::Sentinel { sentinels, name, tls, .. } => {
+                let hosts: Vec<_> = sentinels.iter().map(ToString::to_string).collect();
+                let s = if *tls { "s" } else { "" };
+                write!(f, "redis{s}+sentinel://{}/{name}", hosts.join(","))
+            }
+        }
+    }
+}
+
+/// One connection to Redis, which is told of changes.
+pub struct Connection {
+    redis: MultiplexedConnection,
+    pushes: mpsc::UnboundedReceiver<PushInfo>,
+    /// Where the connection leads, while Sentinel can name another primary at any time.
+    primary: Option<(Address, ConnectionAddr)>,
+}
+
+impl Connection {
+    /// Connects and turns tracking on.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreachable`], with the reason.
+    pub async fn open(address: &Address) -> Result<Self, StoreError> {
+        let (sender, pushes) = mpsc::unbounded_channel();
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT))
+            .set_push_sender(sender);
+        let client = tokio::time::timeout(CONNECT_TIMEOUT, address.client())
+            .await
+            .map_err(|_| StoreError::Unreachable("no Sentinel answered in time".to_owned()))?
+            .map_err(unreachable)?;
+        let primary = match address {
+            Address::Server(_) => None,
+            Address::Sentinel { .. } => Some((address.clone(), client.get_connection_info().addr().clone())),
+        };
+        let mut redis = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map_err(unreachable)?;
+        let tracking: RedisResult<()> = redis::cmd("CLIENT").arg("TRACKING").arg("ON").query_async(&mut redis).await;
+        match tracking {
+            Ok(()) => {}
+            // Without the right to it there is still the read once a second.
+            Err(error) if !is_broken(&error) => {
+                tracing::warn!(%error, "redis does not tell of changes here: they are noticed within a second");
+            }
+            Err(error) => return Err(unreachable(error)),
+        }
+        Ok(Self { redis, pushes, primary })
+    }
+
+    /// See [`super::Session::read`].
+    pub(super) async fn read(&mut self, keys: &[String]) -> Result<BTreeMap<String, KeyState>, StoreError> {
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors();
+        for key in keys {
+            pipeline.cmd("GET").arg(key);
+            pipeline.cmd("XREVRANGE").arg(history_key(key)).arg("+").arg("-").arg("COUNT").arg(1);
+        }
+        let answers: Vec<RedisResult<Value>> = pipeline.query_async(&mut self.redis).await.map_err(unreachable)?;
+        let mut states = BTreeMap::new();
+        for (key, answers) in keys.iter().zip(answers.chunks_exact(2)) {
+            let reading = match &answers[0] {
+                Ok(Value::Nil) => Reading::Missing,
+                Ok(Value::BulkString(bytes)) => Reading::Value(bytes.clone()),
+                Ok(other) => Reading::WrongType(format!("{other:?}")),
+                Err(error) if error.code() == Some("WRONGTYPE") => {
+                    Reading::WrongType("the key holds no string".to_owned())
+                }
+                // LOADING, NOPERM, MASTERDOWN: nothing is known of the key.
+                Err(error) => return Err(StoreError::Unreachable(error.to_string())),
+            };
+            let newest = answers[1].as_ref().ok().and_then(|value| entries(value.clone()).into_iter().next());
+            states.insert(key.clone(), KeyState { reading, newest });
+        }
+        Ok(states)
+    }
+
+    /// See [`super::Session::changed`].
+    pub(super) async fn changed(&mut self) -> Result<(), StoreError> {
+        while let Some(push) = self.pushes.recv().await {
+            match push.kind {
+                PushKind::Invalidate => {
+                    // Several changes at once are one.
+                    while let Ok(push) = self.pushes.try_recv() {
+                        if push.kind == PushKind::Disconnection {
+                            return Err(StoreError::Unreachable("the connection was closed".to_owned()));
+                        }
+                    }
+                    return Ok(());
+                }
+                PushKind::Disconnection => break,
+                _ => {}
+            }
+        }
+        Err(StoreError::Unreachable("the connection was closed".to_owned()))
+    }
+
+    /// Makes sure that Sentinel still names this server: after a graceful failover the old primary keeps its
+    /// connections open, and silent, for many seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreachable`] where another server is the primary now.
+    pub(super) async fn check_primary(&self) -> Result<(), StoreError> {
+        let Some((address, here)) = &self.primary else {
+            return Ok(());
+        };
+        match tokio::time::timeout(CONNECT_TIMEOUT, address.client()).await {
+            Ok(Ok(client)) if client.get_connection_info().addr() != here => {
+                let there = client.get_connection_info().addr();
+                Err(StoreError::Unreachable(format!("{there} is the primary now, after {here}")))
+            }
+            // Sentinels that don't answer are no reason to leave a primary that does.
+            _ => Ok(()),
+        }
+    }
+
+    /// See [`super::Session::set`].
+    pub(super) async fn set(&mut self, key: &str, expected: &Reading, entry: &Entry) -> Result<Outcome, StoreError> {
+        let (kind, value): (_, &[u8]) = match expected {
+            Reading::Missing => ("missing", b""),
+            Reading::Value(value) => ("value", value),
+            Reading::WrongType(_) => ("wrong type", b""),
+        };
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(SET).arg(2).arg(key).arg(history_key(key));
+        eval.arg(kind).arg(value).arg(&entry.to).arg(history::KEPT);
+        for (field, value) in fields(entry) {
+            eval.arg(field).arg(value);
+        }
+        let answer: Vec<Value> = eval.query_async(&mut self.redis).await.map_err(write_error)?;
+        match answer.as_slice() {
+            [Value::Int(1)] => Ok(Outcome::Set),
+            [_, Value::BulkString(kind), Value::BulkString(value)] => Ok(Outcome::Conflict(match kind.as_slice() {
+                b"missing" => Reading::Missing,
+                b"value" => Reading::Value(value.clone()),
+                _ => Reading::WrongType("the key holds no string".to_owned()),
+            })),
+            other => Err(StoreError::Unknown(format!("redis answered {other:?}"))),
+        }
+    }
+
+    /// See [`super::Session::record`].
+    pub(super) async fn record(&mut self, key: &str, value: &[u8], entry: &Entry) -> Result<(), StoreError> {
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(RECORD).arg(2).arg(key).arg(history_key(key));
+        eval.arg(value).arg(&entry.to).arg(&entry.from).arg(history::KEPT);
+        eval.arg(entry.at.to_string()).arg(&entry.by);
+        eval.query_async(&mut self.redis).await.map_err(write_error)
+    }
+
+    /// See [`super::Session::history`].
+    pub(super) async fn history(&mut self, key: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
+        let mut command = redis::cmd("XREVRANGE");
+        command.arg(history_key(key)).arg("+").arg("-").arg("COUNT").arg(most);
+        command.query_async(&mut self.redis).await.map(entries).map_err(read_error)
+    }
+
+    /// See [`super::Session::report`].
+    pub(super) async fn report(&mut self, key: &str, report: &Report) -> Result<(), StoreError> {
+        let json = serde_json::to_string(report).map_err(|error| StoreError::Refused(error.to_string()))?;
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(REPORT).arg(1).arg(registry_key(key)).arg(&report.provider).arg(json);
+        eval.query_async(&mut self.redis).await.map_err(write_error)
+    }
+
+    /// See [`super::Session::reports`].
+    pub(super) async fn reports(&mut self, key: &str) -> Result<Vec<Aged>, StoreError> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("TIME").cmd("HGETALL").arg(registry_key(key));
+        let ((seconds, micros), reports): ((u64, u64), HashMap<String, Vec<u8>>) =
+            pipeline.query_async(&mut self.redis).await.map_err(read_error)?;
+        let now = seconds * 1000 + micros / 1000;
+        let aged = reports.values().filter_map(|stamped| {
+            // A report that an older or newer provider wrote in another form is none for us.
+            let text = std::str::from_utf8(stamped).ok()?;
+            let (at, json) = text.split_once(' ')?;
+            let age = Duration::from_millis(now.saturating_sub(at.parse().ok()?));
+            let report = serde_json::from_str(json).ok()?;
+            Some(Aged { report, age })
+        });
+        Ok(aged.collect())
+    }
+}
+
+/// The fields of an entry as they stand in the stream.
+fn fields(entry: &Entry) -> [(&'static str, String); 5] {
+    let Entry { at, from, to, by, why } = entry.clone();
+    [("at", at.to_string()), ("from", from), ("to", to), ("by", by), ("why", why)]
+}
+
+/// The entries of a part of the stream. One that somebody else wrote in another form is passed over.
+fn entries(stream: Value) -> Vec<Entry> {
+    let stream: Vec<(String, HashMap<String, String>)> = redis::from_redis_value(stream).unwrap_or_default();
+    let parsed = stream.into_iter().filter_map(|(id, mut fields)| {
+        let mut take = |name| fields.remove(name);
+        // The server's own time stands in the id, in milliseconds.
+        let millis = id.split('-').next()?.parse().ok()?;
+        let at = take("at").and_then(|at| at.parse().ok());
+        Some(Entry {
+            at: at.or_else(|| Timestamp::from_millisecond(millis).ok())?,
+            from: take("from").unwrap_or_default(),
+            to: take("to")?,
+            by: take("by").unwrap_or_default(),
+            why: take("why").unwrap_or_default(),
+        })
+    });
+    parsed.collect()
+}
+
+/// Whether the connection is of no further use, and what was asked may have happened or not.
+fn is_broken(error: &RedisError) -> bool {
+    error.is_io_error() || error.is_timeout() || error.is_connection_dropped() || error.kind() == ErrorKind::Parse
+}
+
+fn unreachable(error: RedisError) -> StoreError {
+    StoreError::Unreachable(in_words(&error))
+}
+
+fn read_error(error: RedisError) -> StoreError {
+    let loading = error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading);
+    if is_broken(&error) || loading { unreachable(error) } else { StoreError::Refused(in_words(&error)) }
+}
+
+fn write_error(error: RedisError) -> StoreError {
+    if is_broken(&error) {
+        StoreError::Unknown(in_words(&error))
+    } else {
+        StoreError::Refused(in_words(&error))
+    }
+}
+
+/// The error on one line, without the client library's own vocabulary where that helps.
+fn in_words(error: &RedisError) -> String {
+    if error.is_timeout() {
+        return "redis does not answer".to_owned();
+    }
+    if error.is_connection_refusal() {
+        return "connection refused: is redis running there?".to_owned();
+    }
+    error.to_string().replace(['\r', '\n'], " ")
+}
