@@ -2,12 +2,20 @@
 //!
 //! Only the resolved form, [`Config`], travels through the program: it has passed every check.
 
+mod load;
+mod report;
+mod schema;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
 use crate::color::Color;
+
+pub use load::{Loaded, load, parse};
+pub use report::{Mistake, Place, Report, Severity};
+pub use schema::json_schema;
 
 /// A config that has passed every check: what `serve` renders and the commands work on.
 #[derive(Clone, Debug, PartialEq)]
