@@ -7,6 +7,7 @@ pub mod document;
 pub mod history;
 pub mod last_good;
 pub mod registry;
+pub mod serve;
 pub mod state;
 pub mod store;
 pub mod traffic;

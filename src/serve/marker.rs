@@ -1,0 +1,119 @@
+//! Applied: asking an instance by which document it routes.
+//!
+//! A Traefik that rejects a document polls on just the same. So where the config has a marker, the document has a
+//! router that names its own revision; the instance that answers it with 418 has applied that document.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http_body_util::Empty;
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::Shared;
+use crate::document::{MARKER_PATH, Revision};
+
+/// How long one question may take.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The pause before the second question; each further one is twice as long, up to the longest. Traefik takes a few
+/// milliseconds to apply a document.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Asks each instance that has fetched the current document until it has applied it.
+pub async fn ask_all(shared: Arc<Shared>) {
+    let mut changes = shared.fleet.changes();
+    let asked: Arc<Mutex<HashSet<String>>> = Arc::default();
+    // It lasts as long as the fleet that tells of changes.
+    while changes.changed().await.is_ok() {
+        let serving = shared.state.serving();
+        let (Some(marker), Some(document)) = (&serving.config.marker, &serving.document) else {
+            continue;
+        };
+        for instance in shared.fleet.overview() {
+            let fetched = instance.revision.as_ref() == Some(&document.revision);
+            let applied = instance.applied.as_ref() == Some(&document.revision);
+            let Ok(address) = instance.entry.address.parse::<IpAddr>() else {
+                continue;
+            };
+            let id = instance.entry.id;
+            if !fetched || applied || !asked.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
+                continue;
+            }
+            let (shared, asked) = (Arc::clone(&shared), Arc::clone(&asked));
+            let address = SocketAddr::new(address, marker.port);
+            let revision = document.revision.clone();
+            tokio::spawn(async move {
+                if ask_until_applied(&shared, &id, address, &revision).await {
+                    shared.fleet.applied(&id, &revision);
+                }
+                asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            });
+        }
+    }
+}
+
+/// Asks one instance until it has applied the document, or there is a newer one, or it is gone.
+async fn ask_until_applied(shared: &Shared, id: &str, address: SocketAddr, revision: &Revision) -> bool {
+    let mut pause = FIRST_PAUSE;
+    let mut connection = None;
+    let mut warned = false;
+    loop {
+        let asked = tokio::time::timeout(TIMEOUT, ask(&mut connection, address, revision)).await;
+        let error = match asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(StatusCode::IM_A_TEAPOT) => return true,
+            Ok(_) => None,
+            Err(error) => {
+                connection = None;
+                Some(error)
+            }
+        };
+        if pause >= LONGEST_PAUSE && !std::mem::replace(&mut warned, true) {
+            let error = error.map(|error| error.to_string());
+            tracing::warn!(
+                instance = id, %address, %revision, error,
+                "the instance does not answer for the document: has it rejected it (see its log), \
+                 and is the marker's entrypoint there?"
+            );
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        let current = shared.state.serving().document.as_ref().is_some_and(|document| document.revision == *revision);
+        let there = shared.fleet.overview().iter().any(|instance| instance.entry.id == id);
+        if !current || !there || *shared.stopping.borrow() {
+            return false;
+        }
+    }
+}
+
+/// Asks once, over a connection that is kept for the next time.
+async fn ask(
+    connection: &mut Option<SendRequest<Empty<Bytes>>>,
+    address: SocketAddr,
+    revision: &Revision,
+) -> io::Result<StatusCode> {
+    if connection.as_ref().is_none_or(SendRequest::is_closed) {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        tokio::spawn(driver);
+        *connection = Some(sender);
+    }
+    let Some(sender) = connection else {
+        return Err(io::ErrorKind::NotConnected.into());
+    };
+    sender.ready().await.map_err(io::Error::other)?;
+    let request = Request::get(format!("{MARKER_PATH}{revision}"))
+        .header("host", address.to_string())
+        .body(Empty::new())
+        .map_err(io::Error::other)?;
+    let answer = sender.send_request(request).await.map_err(io::Error::other)?;
+    Ok(answer.status())
+}

@@ -1,0 +1,98 @@
+//! The reporter: tells the store what this provider serves and what its instances have, and writes changes that came
+//! from outside into the history.
+//!
+//! It has a connection of its own, so that no write delays the news of a change.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Shared;
+use crate::registry::{REPORT_EVERY, Report};
+use crate::state::OutsideChange;
+use crate::store::{Session, Store, StoreError};
+
+/// After a change, others that come at the same time are waited for, so that a large fleet's confirmations make one
+/// report and not thousands.
+const GATHER: Duration = Duration::from_millis(2);
+
+/// Reports for as long as the provider runs.
+pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiver<OutsideChange>) {
+    let mut changes = shared.fleet.changes();
+    let mut publications = shared.state.publications();
+    let mut tick = interval(REPORT_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut session = None;
+    let mut unrecorded = VecDeque::new();
+    let mut refused = false;
+    loop {
+        tokio::select! {
+            Some(change) = outside.recv() => unrecorded.push_back(change),
+            _ = changes.changed() => {}
+            _ = publications.changed() => {}
+            _ = tick.tick() => shared.fleet.sweep(),
+        }
+        tokio::time::sleep(GATHER).await;
+        changes.mark_unchanged();
+        publications.mark_unchanged();
+        match write(&shared, &store, &mut session, &mut unrecorded).await {
+            Ok(()) => refused = false,
+            Err(StoreError::Refused(error)) => {
+                if !std::mem::replace(&mut refused, true) {
+                    tracing::warn!(
+                        error,
+                        "the store refuses what this provider writes: `flip` and `status` do not see its instances"
+                    );
+                }
+            }
+            Err(error) => {
+                // Who follows the keys logs that the store is away.
+                tracing::debug!(%error, "no report could be written");
+                session = None;
+                // Not at every change again, until the next tick.
+                tick.reset();
+                tick.tick().await;
+            }
+        }
+    }
+}
+
+async fn write(
+    shared: &Shared,
+    store: &Store,
+    session: &mut Option<Session>,
+    unrecorded: &mut VecDeque<OutsideChange>,
+) -> Result<(), StoreError> {
+    let session = match session {
+        Some(session) => session,
+        None => session.insert(store.connect().await?),
+    };
+    while let Some(OutsideChange { key, value, entry }) = unrecorded.front() {
+        let recorded = session.record(key, value, entry).await;
+        // What the store refuses it would refuse again. What it did not answer to is tried again: twice makes no two
+        // entries.
+        if !matches!(recorded, Err(StoreError::Unreachable(_) | StoreError::Unknown(_))) {
+            unrecorded.pop_front();
+        }
+        recorded?;
+    }
+    let serving = shared.state.serving();
+    let instances: Vec<_> = shared.fleet.overview().into_iter().map(|instance| instance.entry).collect();
+    for (name, stack) in &serving.config.stacks {
+        let known = serving.stacks.get(name).filter(|_| serving.document.is_some());
+        let report = Report {
+            provider: shared.provider.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            traffic: known.map(|known| known.traffic.to_string()),
+            revision: serving.document.as_ref().map(|document| document.revision.to_string()),
+            problem: serving.problems.get(name).cloned(),
+            marker: serving.config.marker.is_some(),
+            instances: instances.clone(),
+        };
+        session.report(&stack.key, &report).await?;
+    }
+    Ok(())
+}

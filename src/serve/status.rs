@@ -1,0 +1,112 @@
+//! `GET /status`: what runs, for a person with curl and for programs.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::Shared;
+use crate::state::Source;
+
+/// The whole of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    version: &'static str,
+    provider: String,
+    revision: Option<String>,
+    stacks: BTreeMap<String, Stack>,
+    store: Store,
+    instances: Vec<Instance>,
+}
+
+/// One stack. One that is not known yet has no traffic.
+#[derive(Debug, Serialize)]
+struct Stack {
+    key: String,
+    traffic: Option<String>,
+    since: Option<Timestamp>,
+    by: Option<String>,
+    source: Option<Source>,
+    /// Colors that lost their traffic and still get the requests that are pinned to them.
+    draining: Vec<String>,
+    problem: Option<String>,
+}
+
+/// The store.
+#[derive(Debug, Serialize)]
+struct Store {
+    url: String,
+    connected: bool,
+    since: Timestamp,
+    error: Option<String>,
+}
+
+/// One instance. Times are in seconds.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Instance {
+    id: String,
+    address: String,
+    revision: Option<String>,
+    held: bool,
+    /// Whether it has fetched the current document and come back for the next one.
+    confirmed: bool,
+    /// Whether it was seen to route by the current document; none without a marker.
+    applied: Option<bool>,
+    hold: f64,
+    hold_cut: Option<f64>,
+    cadence: Option<f64>,
+    last_seen: Timestamp,
+}
+
+/// What runs now.
+pub fn status(shared: &Shared) -> Status {
+    let serving = shared.state.serving();
+    let current = serving.document.as_ref().map(|document| &document.revision);
+    let stacks = serving.config.stacks.iter().map(|(name, stack)| {
+        let known = serving.stacks.get(name);
+        let stack = Stack {
+            key: stack.key.clone(),
+            traffic: known.map(|known| known.traffic.to_string()),
+            since: known.map(|known| known.since),
+            by: known.map(|known| known.by.clone()),
+            source: known.map(|known| known.source),
+            draining: Vec::new(),
+            problem: serving.problems.get(name).cloned(),
+        };
+        (name.clone(), stack)
+    });
+    let (clock, now) = (Instant::now(), Timestamp::now());
+    let instances = shared.fleet.overview().into_iter().map(|instance| {
+        let has = |revision: &Option<_>| current.is_some() && revision.as_ref() == current;
+        let ago = SignedDuration::try_from(clock.duration_since(instance.seen)).unwrap_or_default();
+        let entry = &instance.entry;
+        Instance {
+            confirmed: has(&instance.confirmed),
+            applied: serving.config.marker.is_some().then(|| has(&instance.applied)),
+            last_seen: now.checked_sub(ago).unwrap_or(now),
+            id: entry.id.clone(),
+            address: entry.address.clone(),
+            revision: entry.revision.clone(),
+            held: entry.held,
+            hold: entry.hold,
+            hold_cut: entry.hold_cut,
+            cadence: entry.cadence,
+        }
+    });
+    Status {
+        version: env!("CARGO_PKG_VERSION"),
+        provider: shared.provider.clone(),
+        revision: current.map(ToString::to_string),
+        stacks: stacks.collect(),
+        store: Store {
+            url: shared.store.to_string(),
+            connected: serving.store.connected,
+            since: serving.store.since,
+            error: serving.store.error.clone(),
+        },
+        instances: instances.collect(),
+    }
+}
