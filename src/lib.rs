@@ -2,10 +2,12 @@
 
 pub mod certificate;
 pub mod color;
+pub mod commands;
 pub mod config;
 pub mod document;
 pub mod history;
 pub mod last_good;
+pub mod log;
 pub mod registry;
 pub mod serve;
 pub mod state;

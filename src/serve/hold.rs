@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hyper::HeaderMap;
 
-/// The hold of a request that asks for none: below Traefik's default `pollTimeout` of 5 s, with a margin.
-pub const DEFAULT_HOLD: Duration = Duration::from_secs(4);
+/// The shortest default hold: below it every poll would be an answer, and no change a push.
+pub const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The longest hold that a request can ask for. A connection that died silently is found out at its end.
 const MAX_HOLD: Duration = Duration::from_secs(300);
@@ -90,7 +90,7 @@ mod tests {
         for value in values {
             headers.append("prefer", value.parse().unwrap());
         }
-        asked(&headers, DEFAULT_HOLD).as_secs()
+        asked(&headers, Duration::from_secs(4)).as_secs()
     }
 
     #[test]

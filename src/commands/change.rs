@@ -1,0 +1,543 @@
+//! A change of traffic, as `flip` and `rollback` make it: set the key if it is still what it was, wait until every
+//! instance has the new document, go back where one does not.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::progress::Progress;
+use super::{Common, Exit, Failure, print, print_json, talk};
+use crate::config::Stack;
+use crate::document;
+use crate::history::{Entry, author};
+use crate::registry::{Aged, fleet};
+use crate::store::{KeyState, Outcome, Reading, Session, Store, StoreError};
+use crate::traffic::Traffic;
+
+/// How long a write that was not answered is looked for: a server that was only paused does it late.
+const LOOK_FOR_WRITE: Duration = Duration::from_secs(5);
+
+/// How often the wait looks at the clock where the store tells nothing new: instances can be gone by then.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Flags of the commands that change traffic.
+#[derive(Debug, Args)]
+pub struct ChangeFlags {
+    /// Why, for the history
+    #[arg(long, env = "BLUEGREEN_WHY", default_value = "", hide_default_value = true, value_name = "TEXT")]
+    why: String,
+    /// Only set the key; wait for no instance
+    #[arg(long, env = "BLUEGREEN_NO_WAIT")]
+    no_wait: bool,
+    /// Leave the new traffic where not every instance confirmed in time
+    #[arg(long, env = "BLUEGREEN_NO_ROLLBACK")]
+    no_rollback: bool,
+    /// Say what would be done, and how the document would change; change nothing
+    #[arg(long, env = "BLUEGREEN_DRY_RUN")]
+    dry_run: bool,
+}
+
+/// What is there before the change.
+pub struct Before {
+    /// The connection that it was read over.
+    pub session: Session,
+    /// What the key and the history say.
+    pub key: KeyState,
+    /// What the providers say.
+    pub reports: Vec<Aged>,
+    /// The traffic in force, where anybody knows it.
+    pub traffic: Option<Traffic>,
+}
+
+impl Before {
+    /// The traffic in force.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody knows it.
+    pub fn known_traffic(&self, key: &str) -> Result<&Traffic, Failure> {
+        self.traffic.as_ref().ok_or_else(|| {
+            Failure::new(Exit::Failed, format!("it is not known which traffic is in force: the key `{key}` holds no traffic value"))
+                .hint("no provider runs and the history does not tell; name the color, as in `bluegreen flip blue`")
+        })
+    }
+}
+
+/// Reads what is there.
+///
+/// # Errors
+///
+/// Where the store can't be reached.
+pub async fn look(store: &Store, stack: &Stack) -> Result<Before, Failure> {
+    let failed = |error| Failure::store(store, &error);
+    let mut session = store.connect().await.map_err(failed)?;
+    let mut keys = session.read(std::slice::from_ref(&stack.key)).await.map_err(failed)?;
+    let reports = session.reports(&stack.key).await.map_err(failed)?;
+    let key = keys.remove(&stack.key).unwrap_or(KeyState {
+        reading: Reading::Missing,
+        newest: None,
+    });
+    let traffic = in_force(stack, &key, &reports);
+    Ok(Before { session, key, reports, traffic })
+}
+
+/// The traffic in force: what the key says; else what all providers serve; else what the history says; else the first
+/// color, where the key has never been set.
+pub fn in_force(stack: &Stack, key: &KeyState, reports: &[Aged]) -> Option<Traffic> {
+    let parse = |text: &str| Traffic::parse(text.as_bytes(), &stack.colors).ok();
+    if let Reading::Value(value) = &key.reading
+        && let Ok(traffic) = Traffic::parse(value, &stack.colors)
+    {
+        return Some(traffic);
+    }
+    let served: BTreeSet<_> = reports.iter().filter(|aged| aged.runs()).filter_map(|aged| aged.report.traffic.as_deref()).collect();
+    if let (1, Some(traffic)) = (served.len(), served.first()) {
+        return parse(traffic);
+    }
+    match (&key.newest, &key.reading) {
+        (Some(newest), _) => parse(&newest.to),
+        (None, Reading::Missing) => Some(Traffic::all_to(stack.colors[0].clone())),
+        (None, _) => None,
+    }
+}
+
+/// A change that is to be made.
+pub struct Change<'a> {
+    /// Flags that all commands know.
+    pub common: &'a Common,
+    /// The config.
+    pub config: &'a crate::config::Config,
+    /// The stack's name.
+    pub name: &'a str,
+    /// The stack.
+    pub stack: &'a Stack,
+    /// Flags of the commands that change traffic.
+    pub flags: &'a ChangeFlags,
+    /// The new traffic.
+    pub to: Traffic,
+    /// Why, where the operator said nothing.
+    pub default_why: &'a str,
+}
+
+/// How a wait ended.
+enum Waited {
+    /// Every instance has it; their names.
+    Confirmed(Vec<String>),
+    /// The time is over, and these do not have it yet.
+    Late(Vec<Late>),
+    /// The key says something else by now.
+    Moved(Reading),
+    /// The store could not be reached any more.
+    StoreLost(String),
+    /// The operator wants to wait no longer; for these it was waited.
+    Interrupted(Vec<Late>),
+}
+
+/// Who is waited for, and why.
+#[derive(Clone, Debug)]
+struct Late {
+    name: String,
+    why: String,
+}
+
+impl Change<'_> {
+    /// Makes it.
+    ///
+    /// # Errors
+    ///
+    /// See the exit codes of `flip`.
+    pub async fn make(self, before: Before) -> Result<(), Failure> {
+        let Before { mut session, key, reports, traffic } = before;
+        let from = traffic.as_ref();
+        if self.flags.dry_run {
+            self.show_plan(from, &reports);
+            return Ok(());
+        }
+        let key_says_so =
+            matches!(&key.reading, Reading::Value(value) if Traffic::parse(value, &self.stack.colors).as_ref() == Ok(&self.to));
+        if !self.flags.no_wait && !reports.iter().any(Aged::runs) {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("no `bluegreen serve` reports to {}: nobody would bring the change to Traefik; nothing was changed", self.common.store),
+            )
+            .hint("start it, or set the key all the same with --no-wait"));
+        }
+        let began = Instant::now();
+        if !key_says_so {
+            let entry = self.entry(from, &self.to, self.why());
+            let outcome = match session.set(&self.stack.key, &key.reading, &entry).await {
+                Err(StoreError::Unknown(reason)) => self.look_for(&entry, reason).await?,
+                other => other.map_err(|error| Failure::store(&self.common.store, &error))?,
+            };
+            if let Outcome::Conflict(reading) = outcome {
+                return Err(Failure::new(
+                    Exit::Conflict,
+                    format!("somebody else changed `{}` meanwhile: it is {}; nothing was changed", self.stack.key, shown(&reading)),
+                )
+                .hint("look at `bluegreen history`, and flip again if that is what you want"));
+            }
+        }
+        if self.flags.no_wait {
+            self.done(from, !key_says_so, None, began);
+            return Ok(());
+        }
+        let deadline = began + self.common.timeout;
+        match self.wait(Some(session), &self.to, deadline, &BTreeSet::new()).await {
+            Waited::Confirmed(instances) => {
+                self.done(from, !key_says_so, Some(&instances), began);
+                Ok(())
+            }
+            Waited::Late(late) => Err(self.not_confirmed(from, !key_says_so, &late).await),
+            Waited::Moved(reading) => Err(Failure::new(
+                Exit::Conflict,
+                format!("somebody else has changed `{}` to {} meanwhile; that stands", self.stack.key, shown(&reading)),
+            )
+            .hint("look at `bluegreen history`")),
+            Waited::StoreLost(reason) => Err(Failure::new(
+                Exit::Store,
+                format!(
+                    "`{}` was set to {}, but then the store could not be reached ({reason}): \
+                     whether every instance has it is not known",
+                    self.stack.key, self.to
+                ),
+            )
+            .hint("look with `bluegreen status`, once the store answers")),
+            Waited::Interrupted(late) => Err(Failure::new(
+                Exit::Unconfirmed,
+                format!("interrupted: {} has the traffic, but not every instance has confirmed: {}", self.to, list(&late)),
+            )
+            .hint("look with `bluegreen status`; go back with `bluegreen rollback`")),
+        }
+    }
+
+    fn why(&self) -> &str {
+        if self.flags.why.is_empty() { self.default_why } else { &self.flags.why }
+    }
+
+    fn entry(&self, from: Option<&Traffic>, to: &Traffic, why: &str) -> Entry {
+        Entry {
+            at: Timestamp::now(),
+            from: from.map(ToString::to_string).unwrap_or_default(),
+            to: to.to_string(),
+            by: author(),
+            why: why.to_owned(),
+        }
+    }
+
+    /// Says what would be done.
+    fn show_plan(&self, from: Option<&Traffic>, reports: &[Aged]) {
+        let render = |traffic: &Traffic| {
+            let of_stacks = [(self.name.to_owned(), traffic.clone())].into();
+            let document = document::render(self.config, &of_stacks, None);
+            let mut leaves = BTreeSet::new();
+            if let Ok(value) = serde_json::from_slice(&document.bytes) {
+                flatten("", &value, &mut leaves);
+            }
+            leaves
+        };
+        let (old, new) = (from.map(render).unwrap_or_default(), render(&self.to));
+        let instances = fleet(reports);
+        let waited_for: Vec<_> = instances.keys().copied().collect();
+        if self.common.json {
+            print_json(&json!({
+                "stack": self.name, "from": from.map(ToString::to_string), "to": self.to.to_string(), "dryRun": true,
+                "removed": old.difference(&new).collect::<Vec<_>>(),
+                "added": new.difference(&old).collect::<Vec<_>>(),
+                "instances": waited_for,
+            }));
+            return;
+        }
+        print(&format!("{}: would change {} to {} (key `{}`)", self.name, text(from), self.to, self.stack.key));
+        for line in old.difference(&new) {
+            print(&format!("- {line}"));
+        }
+        for line in new.difference(&old) {
+            print(&format!("+ {line}"));
+        }
+        let whom = if waited_for.is_empty() { "no instance".to_owned() } else { waited_for.join(", ") };
+        print(&format!("would wait for {whom}"));
+    }
+
+    /// Says what was done.
+    fn done(&self, from: Option<&Traffic>, changed: bool, instances: Option<&[String]>, began: Instant) {
+        let seconds = began.elapsed().as_secs_f64();
+        if self.common.json {
+            print_json(&json!({
+                "exit": 0, "stack": self.name, "from": from.map(ToString::to_string), "to": self.to.to_string(), "changed": changed,
+                "instances": instances, "seconds": seconds,
+            }));
+            return;
+        }
+        if self.common.quiet {
+            return;
+        }
+        let what = if changed {
+            format!("{}: {} → {}", self.name, text(from), self.to)
+        } else {
+            format!("{}: {} already has the traffic", self.name, self.to)
+        };
+        match instances {
+            None => print(&format!("{what}; not waited for any instance")),
+            Some([]) => {
+                print(&what);
+                talk("note: no Traefik polls any provider: nobody had to confirm");
+            }
+            Some(names) => {
+                let s = if names.len() == 1 { "" } else { "s" };
+                print(&format!("{what}, confirmed by {} instance{s} in {:.0} ms: {}", names.len(), seconds * 1000.0, names.join(", ")));
+            }
+        }
+    }
+
+    /// A write was not answered. It may still be done: looks whether it was.
+    async fn look_for(&self, entry: &Entry, reason: String) -> Result<Outcome, Failure> {
+        let until = Instant::now() + LOOK_FOR_WRITE.min(self.common.timeout);
+        while Instant::now() < until {
+            if let Ok(mut session) = self.common.store.connect().await
+                && let Ok(newest) = session.history(&self.stack.key, 1).await
+                && newest.first() == Some(entry)
+            {
+                return Ok(Outcome::Set);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Err(Failure::new(
+            Exit::Store,
+            format!("{reason}: whether `{}` was set to {} is not known; it may still be done", self.stack.key, self.to),
+        )
+        .hint("look with `bluegreen status`, once the store answers"))
+    }
+
+    /// Waits until every instance has this traffic, without those that are named.
+    async fn wait(&self, mut session: Option<Session>, to: &Traffic, deadline: Instant, without: &BTreeSet<String>) -> Waited {
+        let mut progress = Progress::new(self.common.quiet || self.common.json);
+        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+            return Waited::Interrupted(Vec::new());
+        };
+        let mut late = Vec::new();
+        loop {
+            let mut lost = None;
+            match self.standing(&mut session, to, without).await {
+                Ok(Standing::Moved(reading)) => return Waited::Moved(reading),
+                Ok(Standing::Has(names)) => return Waited::Confirmed(names),
+                Ok(Standing::Lacks(lacks)) => {
+                    progress.show(&format!("waiting for {}", list(&lacks)));
+                    late = lacks;
+                }
+                Err(error) => {
+                    session = None;
+                    progress.show(&format!("waiting for the store: {error}"));
+                    lost = Some(error.to_string());
+                }
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return lost.map_or(Waited::Late(late), Waited::StoreLost);
+            }
+            let pause = LOOK_AGAIN.min(deadline - now);
+            let changed = async {
+                match &mut session {
+                    Some(session) => session.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = changed => if changed.is_err() { session = None },
+                () = tokio::time::sleep(pause) => {}
+                _ = interrupt.recv() => return Waited::Interrupted(late),
+                _ = terminate.recv() => return Waited::Interrupted(late),
+            }
+        }
+    }
+
+    /// Who has this traffic now, and who does not.
+    async fn standing(
+        &self,
+        session: &mut Option<Session>,
+        to: &Traffic,
+        without: &BTreeSet<String>,
+    ) -> Result<Standing, StoreError> {
+        let session = match session {
+            Some(session) => session,
+            None => session.insert(self.common.store.connect().await?),
+        };
+        let keys = session.read(std::slice::from_ref(&self.stack.key)).await?;
+        if let Some(KeyState { reading: Reading::Value(value), .. }) = keys.get(&self.stack.key)
+            && let Ok(is) = Traffic::parse(value, &self.stack.colors)
+            && is != *to
+        {
+            return Ok(Standing::Moved(Reading::Value(value.clone())));
+        }
+        let reports = session.reports(&self.stack.key).await?;
+        Ok(standing(&reports, &to.to_string(), without))
+    }
+
+    /// Not every instance confirmed in time: goes back, unless told otherwise.
+    async fn not_confirmed(self, from: Option<&Traffic>, changed: bool, late: &[Late]) -> Failure {
+        let what = format!("not every instance confirmed {} in {:?}: {}", self.to, self.common.timeout, list(late));
+        if !changed {
+            return Failure::new(Exit::Unconfirmed, format!("{what}; nothing was changed, {} had the traffic before", self.to))
+                .hint("look with `bluegreen status`");
+        }
+        let Some(from) = from else {
+            return Failure::new(Exit::Unconfirmed, format!("{what}; what was before is not known, so {} keeps the traffic", self.to))
+                .hint("look with `bluegreen status`");
+        };
+        if self.flags.no_rollback {
+            return Failure::new(Exit::Unconfirmed, format!("{what}; {} keeps the traffic (--no-rollback)", self.to))
+                .hint("look with `bluegreen status`; go back with `bluegreen rollback`");
+        }
+        let entry = self.entry(Some(&self.to), from, &format!("{} was not confirmed in time by {}", self.to, names(late)));
+        let expected = Reading::Value(self.to.to_string().into_bytes());
+        let went_back = match self.common.store.connect().await {
+            Ok(mut session) => set_as_written(&mut session, &self.stack.key, &expected, &entry).await.map(|set| (set, session)),
+            Err(error) => Err(error),
+        };
+        match went_back {
+            Ok((Outcome::Set, session)) => {
+                let without = late.iter().map(|late| late.name.clone()).collect();
+                let deadline = Instant::now() + self.common.timeout;
+                let confirmed = match self.wait(Some(session), from, deadline, &without).await {
+                    Waited::Confirmed(_) => "which the other instances have confirmed".to_owned(),
+                    Waited::Late(late) | Waited::Interrupted(late) => format!("which is not confirmed by {}", names(&late)),
+                    Waited::Moved(reading) => format!("and changed by somebody to {} since", shown(&reading)),
+                    Waited::StoreLost(reason) => format!("but the store can't be reached any more: {reason}"),
+                };
+                Failure::new(Exit::Unconfirmed, format!("{what}; rolled back to {from}, {confirmed}"))
+                    .hint("look with `bluegreen status`")
+            }
+            Ok((Outcome::Conflict(reading), _)) => Failure::new(
+                Exit::Conflict,
+                format!("{what}; not rolled back, because somebody else has changed the key to {} meanwhile", shown(&reading)),
+            ),
+            Err(error) => Failure::new(
+                Exit::Store,
+                format!("{what}; it is not known whether it could be rolled back to {from}: {error}"),
+            )
+            .hint("look with `bluegreen status`; go back with `bluegreen rollback`"),
+        }
+    }
+}
+
+/// Sets a key that holds what was set, give or take white space that somebody else's `SET` had.
+async fn set_as_written(session: &mut Session, key: &str, expected: &Reading, entry: &Entry) -> Result<Outcome, StoreError> {
+    let outcome = session.set(key, expected, entry).await?;
+    let (Outcome::Conflict(Reading::Value(is)), Reading::Value(wanted)) = (&outcome, expected) else {
+        return Ok(outcome);
+    };
+    if is.trim_ascii() != wanted.trim_ascii() {
+        return Ok(outcome);
+    }
+    session.set(key, &Reading::Value(is.clone()), entry).await
+}
+
+/// Who has a traffic and who does not.
+enum Standing {
+    Has(Vec<String>),
+    Lacks(Vec<Late>),
+    Moved(Reading),
+}
+
+fn standing(reports: &[Aged], to: &str, without: &BTreeSet<String>) -> Standing {
+    let mut lacks = Vec::new();
+    let running: Vec<_> = reports.iter().filter(|aged| aged.runs()).collect();
+    if running.is_empty() {
+        lacks.push(Late {
+            name: "the providers".to_owned(),
+            why: "none runs".to_owned(),
+        });
+    }
+    for Aged { report, .. } in running {
+        if report.traffic.as_deref() != Some(to) {
+            lacks.push(Late {
+                name: format!("provider {}", report.provider),
+                why: format!("serves {}", report.traffic.as_deref().unwrap_or("nothing")),
+            });
+        }
+    }
+    let mut has = Vec::new();
+    for (id, seen) in fleet(reports) {
+        if seen.has(to) {
+            has.push(id.to_owned());
+        } else if !without.contains(id) {
+            lacks.push(Late {
+                name: id.to_owned(),
+                why: why_not(&seen, to),
+            });
+        }
+    }
+    if lacks.is_empty() { Standing::Has(has) } else { Standing::Lacks(lacks) }
+}
+
+/// Why an instance does not have a traffic yet, in the operator's words.
+fn why_not(seen: &crate::registry::Seen<'_>, to: &str) -> String {
+    let provider = seen.provider;
+    if !seen.provider_runs {
+        return format!("its provider {} has stopped; unseen for {:.0} s", provider.provider, seen.unseen);
+    }
+    if provider.traffic.as_deref() != Some(to) {
+        return "its provider does not serve it yet".to_owned();
+    }
+    if seen.instance.revision != provider.revision {
+        return format!("has not fetched it; unseen for {:.0} s", seen.unseen);
+    }
+    if seen.instance.confirmed != provider.revision {
+        return format!("fetched it, but has not come back; unseen for {:.0} s", seen.unseen);
+    }
+    "fetched it, but does not route by it".to_owned()
+}
+
+/// The first few, and how many there are.
+fn list(late: &[Late]) -> String {
+    const SHOWN: usize = 5;
+    let mut text: Vec<_> = late.iter().take(SHOWN).map(|Late { name, why }| format!("{name} ({why})")).collect();
+    if late.len() > SHOWN {
+        text.push(format!("and {} more", late.len() - SHOWN));
+    }
+    text.join(", ")
+}
+
+fn names(late: &[Late]) -> String {
+    late.iter().map(|late| late.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// A traffic that may not be known.
+fn text(traffic: Option<&Traffic>) -> String {
+    traffic.map_or_else(|| "unknown".to_owned(), ToString::to_string)
+}
+
+/// A reading in words; garbage is shown shortened and escaped.
+pub fn shown(reading: &Reading) -> String {
+    match reading {
+        Reading::Missing => "gone".to_owned(),
+        Reading::WrongType(_) => "not a string".to_owned(),
+        Reading::Value(value) => {
+            let text = String::from_utf8_lossy(&value[..value.len().min(40)]);
+            format!("`{}`", text.trim().escape_debug())
+        }
+    }
+}
+
+/// The leaves of a JSON value as lines `path = value`.
+fn flatten(path: &str, value: &Value, leaves: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(&path, value, leaves);
+            }
+        }
+        Value::Array(list) => {
+            for (i, value) in list.iter().enumerate() {
+                flatten(&format!("{path}[{i}]"), value, leaves);
+            }
+        }
+        leaf => {
+            leaves.insert(format!("{path} = {leaf}"));
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The commands, one file each.
+
+pub mod change;
+pub mod check;
+pub mod completions;
+pub mod flip;
+pub mod history;
+pub mod progress;
+pub mod render;
+pub mod rollback;
+pub mod schema;
+pub mod serve;
+pub mod status;
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+
+use crate::config::{self, Config, Stack};
+use crate::store::{Store, StoreError};
+
+/// Switches a whole stack of services between its blue and its green deployment behind Traefik.
+///
+/// `bluegreen serve` is the endpoint that Traefik's HTTP provider polls. It generates the routers from one key in the
+/// store, so that `redis-cli SET active green` moves every service at once; `bluegreen flip green` does it with care.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done as promised
+  1  failed; nothing was changed
+  2  usage or config mistake
+  3  refused: a check failed; nothing was changed
+  4  changed, then a check failed and it was rolled back
+  5  changed, but not every instance confirmed in time (rolled back unless --no-rollback)
+  6  the store could not be reached; nothing was changed, or it says that this is not known
+  7  somebody else changed the traffic meanwhile";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Flip(flip::Flip),
+    Rollback(rollback::Rollback),
+    Status(status::Status),
+    History(history::History),
+    Check(check::Check),
+    Render(render::Render),
+    Schema(schema::Schema),
+    Completions(completions::Completions),
+}
+
+/// Flags that all commands know.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The config file, or a folder of which every *.yml is read
+    #[arg(long, global = true, env = "BLUEGREEN_CONFIG", default_value = "bluegreen.yml", value_name = "PATH")]
+    pub config: PathBuf,
+    /// The store: redis://, rediss://, redis+sentinel://, unix:// or file:DIR
+    #[arg(
+        long,
+        global = true,
+        env = "BLUEGREEN_STORE",
+        default_value = "redis://127.0.0.1:6379",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub store: Store,
+    /// The stack; needed where the config has several
+    #[arg(long, global = true, env = "BLUEGREEN_STACK", value_name = "NAME")]
+    pub stack: Option<String>,
+    /// Print one JSON object
+    #[arg(long, global = true, env = "BLUEGREEN_JSON")]
+    pub json: bool,
+    /// How long to wait, such as 30s or 2m
+    #[arg(long, global = true, env = "BLUEGREEN_TIMEOUT", default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    pub timeout: Duration,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, env = "BLUEGREEN_VERBOSE")]
+    pub verbose: u8,
+    /// Say only what goes wrong
+    #[arg(short, long, global = true, env = "BLUEGREEN_QUIET", conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// The meaning of an exit code other than 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Failed; nothing was changed.
+    Failed = 1,
+    /// A usage or config mistake.
+    Usage = 2,
+    /// Changed, but not every instance confirmed in time.
+    Unconfirmed = 5,
+    /// The store could not be reached.
+    Store = 6,
+    /// Somebody else changed the traffic meanwhile.
+    Conflict = 7,
+}
+
+/// Why a command does not end with 0.
+#[derive(Debug)]
+pub struct Failure {
+    /// Its exit code.
+    pub exit: Exit,
+    /// What went wrong, and where.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with a message.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// The same with what to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The store did not do what it was asked, before anything was changed.
+    pub fn store(store: &Store, error: &StoreError) -> Self {
+        match error {
+            StoreError::Unreachable(reason) => {
+                Self::new(Exit::Store, format!("the store {store} can't be reached: {reason}; nothing was changed"))
+                    .hint("give it with --store or BLUEGREEN_STORE")
+            }
+            StoreError::Unknown(_) => Self::new(Exit::Store, format!("the store {store}: {error}"))
+                .hint("look with `bluegreen status`, once the store answers"),
+            StoreError::Refused(reason) => {
+                Self::new(Exit::Failed, format!("the store {store} refuses: {reason}; nothing was changed"))
+            }
+        }
+    }
+}
+
+impl Arguments {
+    /// Runs the command. What it has to say of a failure is printed here.
+    pub fn run(self) -> ExitCode {
+        let Self { command, common } = self;
+        if !matches!(command, Command::Serve(_)) {
+            crate::log::init(crate::log::Format::Text, crate::log::Level::of_command(common.verbose));
+        }
+        let outcome = match command {
+            Command::Serve(command) => command.run(&common),
+            Command::Flip(command) => command.run(&common),
+            Command::Rollback(command) => command.run(&common),
+            Command::Status(command) => command.run(&common),
+            Command::History(command) => command.run(&common),
+            Command::Check(command) => command.run(&common),
+            Command::Render(command) => command.run(&common),
+            Command::Schema(command) => command.run(),
+            Command::Completions(command) => command.run(),
+        };
+        match outcome {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                if common.json && !failure.message.is_empty() {
+                    print_json(&serde_json::json!({
+                        "exit": failure.exit as u8,
+                        "error": failure.message,
+                        "hint": failure.hint,
+                    }));
+                }
+                if !failure.message.is_empty() {
+                    talk(&format!("error: {}", failure.message));
+                }
+                if let Some(hint) = &failure.hint {
+                    talk(&format!("hint: {hint}"));
+                }
+                ExitCode::from(failure.exit as u8)
+            }
+        }
+    }
+}
+
+impl Common {
+    /// Loads the config; its warnings go to stderr.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] with all its mistakes, which are printed here.
+    pub fn load(&self) -> Result<Config, Failure> {
+        let color = std::io::stderr().is_terminal();
+        match load_config(&self.config) {
+            Ok(loaded) => {
+                if !loaded.warnings.is_empty() && !self.quiet {
+                    talk(loaded.warnings.render(color).trim_end());
+                }
+                Ok(loaded.config)
+            }
+            Err(report) => {
+                talk(report.render(color).trim_end());
+                let mistakes = report.mistakes().iter().filter(|mistake| mistake.severity == config::Severity::Error).count();
+                let s = if mistakes == 1 { "" } else { "s" };
+                Err(Failure::new(Exit::Usage, format!("{}: {mistakes} mistake{s}", self.config.display())))
+            }
+        }
+    }
+
+    /// The stack that is meant, with its name.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] where it does not exist, or several do and none is named.
+    pub fn stack<'a>(&self, config: &'a Config) -> Result<(&'a str, &'a Stack), Failure> {
+        let names = || config.stacks.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let found = match &self.stack {
+            Some(name) => config.stacks.get_key_value(name).ok_or_else(|| {
+                Failure::new(Exit::Usage, format!("there is no stack `{name}`; there are: {}", names()))
+            })?,
+            None if config.stacks.len() > 1 => {
+                return Err(Failure::new(Exit::Usage, "the config has several stacks")
+                    .hint(format!("name one with --stack: {}", names())));
+            }
+            None => {
+                let none = || Failure::new(Exit::Usage, "the config has no stack");
+                config.stacks.iter().next().ok_or_else(none)?
+            }
+        };
+        Ok((found.0, found.1))
+    }
+}
+
+/// Loads a config with this process's environment.
+pub(crate) fn load_config(path: &Path) -> Result<config::Loaded, config::Report> {
+    config::load(path, &|name| std::env::var(name).ok())
+}
+
+/// Runs a command's async part on one thread: it waits more than it computes.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    use_ring();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime
+        .map_err(|error| Failure::new(Exit::Failed, format!("the runtime can't start: {error}; nothing was changed")))?
+        .block_on(work)
+}
+
+/// TLS needs to be told once which cryptography to use.
+fn use_ring() {
+    // An error says that it was told already.
+    rustls::crypto::ring::default_provider().install_default().ok();
+}
+
+/// Prints data to stdout. A reader that has gone, such as `head`, is no failure.
+fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).ok();
+}
+
+/// Prints one JSON object to stdout.
+fn print_json(value: &impl Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print(&text),
+        Err(error) => talk(&format!("error: {error}")),
+    }
+}
+
+/// Prints talk to stderr.
+fn talk(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    writeln!(stderr, "{text}").ok();
+}
+
+/// A duration such as `1m 30s`; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
+    }
+    let span: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    span.try_into().map_err(|_| "a duration can't be negative".to_owned())
+}

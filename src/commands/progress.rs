@@ -1,0 +1,62 @@
+//! What a long wait waits for: a live line on a terminal, else plain lines on stderr.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// A wait that is over sooner shows nothing.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// Plain lines come at most so often.
+const LINE_EVERY: Duration = Duration::from_secs(1);
+
+/// The progress of one wait.
+#[derive(Debug)]
+pub struct Progress {
+    since: Instant,
+    quiet: bool,
+    live: bool,
+    shown: Option<(Instant, String)>,
+}
+
+impl Progress {
+    /// A wait begins.
+    pub fn new(quiet: bool) -> Self {
+        Self {
+            since: Instant::now(),
+            quiet,
+            live: std::io::stderr().is_terminal(),
+            shown: None,
+        }
+    }
+
+    /// Says what is waited for.
+    pub fn show(&mut self, what: &str) {
+        if self.quiet || self.since.elapsed() < PATIENCE {
+            return;
+        }
+        let mut stderr = std::io::stderr().lock();
+        if self.live {
+            // Over the former line: carriage return, erase to the end of the line (ECMA-48, EL).
+            write!(stderr, "\r\x1b[2K{:.0?} s: {what}", self.since.elapsed().as_secs()).ok();
+            stderr.flush().ok();
+            self.shown = Some((Instant::now(), String::new()));
+            return;
+        }
+        let due = self.shown.as_ref().is_none_or(|(at, text)| text != what && at.elapsed() >= LINE_EVERY);
+        if due {
+            writeln!(stderr, "{what}").ok();
+            self.shown = Some((Instant::now(), what.to_owned()));
+        }
+    }
+}
+
+/// The live line goes away.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.live && self.shown.is_some() {
+            let mut stderr = std::io::stderr().lock();
+            write!(stderr, "\r\x1b[2K").ok();
+            stderr.flush().ok();
+        }
+    }
+}
