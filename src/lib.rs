@@ -2,4 +2,5 @@
 
 pub mod color;
 pub mod config;
+pub mod traefik;
 pub mod traffic;
