@@ -187,7 +187,7 @@ impl Span {
 
 /// A text from a config or a parser for a message: short, and without control characters.
 pub(super) fn shown(text: &str) -> String {
-    const SHOWN: usize = 60;
+    const SHOWN: usize = 100;
     let mut shown: String = text
         .chars()
         .take(SHOWN)

@@ -38,10 +38,7 @@ pub(super) fn interpolate(
 }
 
 /// The value for what is between `${` and `}`.
-fn replace(
-    variable: &str,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<String, Unreplaced> {
+fn replace(variable: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Unreplaced> {
     let (name, default) = match variable.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (variable, None),
@@ -121,7 +118,10 @@ mod tests {
         for text in ["admin:$apr1$H6uskkkW$IgXLP6", "$HOST", "^/a$", "$", "{}"] {
             assert_eq!(replaced(text), Ok(None), "{text}");
         }
-        assert_eq!(replaced("$HOST ${HOST}"), Ok(Some("$HOST example.com".to_owned())));
+        assert_eq!(
+            replaced("$HOST ${HOST}"),
+            Ok(Some("$HOST example.com".to_owned()))
+        );
     }
 
     #[test]

@@ -67,7 +67,10 @@ pub(super) fn expected(root: &Value, schema: &Value) -> String {
             let words: Vec<_> = values.iter().map(|v| format!("`{}`", plain(v))).collect();
             words.join(" or ")
         }
-        _ => description.map_or_else(|| "something else".to_owned(), in_a_sentence),
+        _ => description.map_or_else(
+            || "something else".to_owned(),
+            |text| uncapitalized(first_sentence(text)),
+        ),
     }
 }
 
@@ -89,12 +92,17 @@ fn plain(value: &Value) -> String {
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A description as a part of a sentence: its first sentence, uncapitalized, unless that is a name.
-fn in_a_sentence(description: &str) -> String {
-    let first = description.split(". ").next().unwrap_or_default();
-    let first = first.trim_end_matches('.');
-    match first.strip_prefix("A ") {
+/// The first sentence of a description, without its full stop.
+pub(super) fn first_sentence(description: &str) -> &str {
+    let paragraph = description.lines().next().unwrap_or_default();
+    let first = paragraph.split(". ").next().unwrap_or_default();
+    first.trim_end_matches('.')
+}
+
+/// A sentence as a part of another.
+fn uncapitalized(sentence: &str) -> String {
+    match sentence.strip_prefix("A ") {
         Some(rest) => format!("a {rest}"),
-        None => first.to_owned(),
+        None => sentence.to_owned(),
     }
 }

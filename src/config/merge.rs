@@ -20,7 +20,10 @@ pub(super) fn merge(trees: Vec<Node>, findings: &mut Findings) -> Option<Node> {
                 .error(
                     tree.span,
                     &Path::default(),
-                    format!("expected a mapping with `stacks`, found {}", tree.describe()),
+                    format!(
+                        "expected a mapping with `stacks`, found {}",
+                        tree.describe()
+                    ),
                 )
                 .hint("`bluegreen init` writes a first config");
             continue;

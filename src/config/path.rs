@@ -60,9 +60,9 @@ impl fmt::Display for Path {
                         f.write_str(".")?;
                     }
                     let plain = !key.is_empty()
-                        && key
-                            .chars()
-                            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '@' | '/'));
+                        && key.chars().all(|c| {
+                            c.is_alphanumeric() || matches!(c, '-' | '_' | '@' | '/' | '<')
+                        });
                     if plain {
                         f.write_str(key)?;
                     } else {

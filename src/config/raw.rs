@@ -24,11 +24,9 @@ pub(super) struct RawConfig {
     #[schemars(schema_with = "configuration")]
     pub(super) traefik: Map<String, Value>,
     /// Adds a router that names the document's revision, so that an instance can be asked what it has applied.
-    #[schemars(with = "RawMarker")]
     pub(super) marker: Option<RawMarker>,
     /// `generated`: makes a default certificate, keeps it in the state folder, and serves it in the document. Without
     /// a default certificate, Traefik makes a key at every reload. Only one provider may define it.
-    #[schemars(with = "RawCertificate")]
     pub(super) default_certificate: Option<RawCertificate>,
     /// Whether a field that Traefik 3.7 does not know is only warned of, for a newer Traefik.
     #[serde(default, rename = "lenient")]
@@ -51,11 +49,9 @@ pub(super) struct RawStack {
     #[serde(default)]
     pub(super) entry_points: Vec<String>,
     /// Where this host reaches Traefik's entrypoint, such as `http://127.0.0.1:80`; for `flip` and `verify`.
-    #[schemars(with = "String")]
     pub(super) production: Option<String>,
     /// How to see a color that has no traffic. It is read, but this version does not act on it.
     #[serde(rename = "preview")]
-    #[schemars(with = "RawPreview")]
     pub(super) _preview: Option<RawPreview>,
     /// The services by name.
     #[schemars(extend("minProperties" = 1))]
@@ -75,15 +71,12 @@ pub(super) struct RawStack {
 pub(super) struct RawPreview {
     /// The request header that names the color, such as `X-Color`.
     #[serde(rename = "header")]
-    #[schemars(with = "String")]
     pub(super) _header: Option<String>,
     /// The entrypoint that always shows the idle color.
     #[serde(rename = "entryPoint")]
-    #[schemars(with = "String")]
     pub(super) _entry_point: Option<String>,
     /// A Traefik rule that narrows who may see it.
     #[serde(rename = "rule")]
-    #[schemars(with = "String")]
     pub(super) _rule: Option<String>,
 }
 
@@ -97,7 +90,6 @@ pub(super) struct RawService {
     /// For each color of the stack a URL, a list of URLs, or `name@provider` for a service of another provider.
     pub(super) servers: BTreeMap<String, RawServers>,
     /// The path that answers with 2xx when a server is well, such as `/health`.
-    #[schemars(with = "String")]
     pub(super) health: Option<String>,
     /// Verbatim fields of the Traefik router: `middlewares`, `tls`, `priority` and so on; not `rule` and `service`.
     #[serde(default)]

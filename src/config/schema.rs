@@ -13,12 +13,43 @@ pub(super) const TRAEFIK: &str = "traefik.";
 pub fn json_schema() -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
     let mut schema = generator.into_root_schema_for::<RawConfig>().to_value();
-    schema["patternProperties"] = json!({ "^x-": { "description": "Ignored: a home for YAML anchors." } });
+    refine(&mut schema);
+    schema["patternProperties"] =
+        json!({ "^x-": { "description": "Ignored: a home for YAML anchors." } });
     match schema.get_mut("$defs") {
         Some(Value::Object(defs)) => defs.extend(definitions()),
         _ => schema["$defs"] = definitions().into(),
     }
     schema
+}
+
+/// Takes `null` out of what is optional, which is left out instead; and line breaks out of descriptions.
+fn refine(schema: &mut Value) {
+    match schema {
+        Value::Array(schemas) => schemas.iter_mut().for_each(refine),
+        Value::Object(keywords) => {
+            if let Some(Value::Array(kinds)) = keywords.get_mut("type") {
+                kinds.retain(|kind| kind != "null");
+                if let [kind] = kinds.as_mut_slice() {
+                    let kind = kind.take();
+                    keywords.insert("type".to_owned(), kind);
+                }
+            }
+            if let Some(Value::Array(branches)) = keywords.get_mut("anyOf") {
+                branches.retain(|branch| branch["type"] != "null");
+                if let [Value::Object(branch)] = branches.as_mut_slice() {
+                    let branch = std::mem::take(branch);
+                    keywords.remove("anyOf");
+                    keywords.extend(branch);
+                }
+            }
+            if let Some(Value::String(text)) = keywords.get_mut("description") {
+                *text = text.replace('\n', " ").replace("  ", "\n\n");
+            }
+            keywords.values_mut().for_each(refine);
+        }
+        _ => {}
+    }
 }
 
 /// The definition that a schema refers to, its name, and whether it describes something of Traefik's.

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::findings::{Findings, Span, listed, nearest, shown};
-use super::kinds::{expected, is, kinds};
+use super::kinds::{expected, first_sentence, is, kinds};
 use super::node::{Content, Entry, Node, Scalar};
 use super::path::Path;
 use super::schema::{TRAEFIK, properties, referred};
@@ -59,10 +59,20 @@ impl Shape<'_> {
     /// Checks a value; gives what of it can be read on.
     fn value(&mut self, node: &Node, at: Place<'_>) -> Option<Node> {
         let schema = at.schema;
+        if !self.filled(node, at) {
+            return None;
+        }
         let mut node = match schema.get("$ref").and(referred(self.schema, schema)) {
             Some((name, schema)) => {
                 let verbatim = at.verbatim || name.starts_with(TRAEFIK);
-                self.value(node, Place { schema, verbatim, ..at })?
+                self.value(
+                    node,
+                    Place {
+                        schema,
+                        verbatim,
+                        ..at
+                    },
+                )?
             }
             None => node.clone(),
         };
@@ -80,6 +90,25 @@ impl Shape<'_> {
             Content::List(nodes) => self.list(&node, nodes, at),
             Content::Map(entries) => self.map(&node, entries, at),
         }
+    }
+
+    /// Whether a mapping has as many keys as it needs.
+    fn filled(&mut self, node: &Node, at: Place<'_>) -> bool {
+        let least = at.schema.get("minProperties").and_then(Value::as_u64);
+        let Content::Map(entries) = &node.content else {
+            return true;
+        };
+        let filled = least.is_none_or(|least| entries.len() as u64 >= least);
+        if !filled {
+            let message = match at.verbatim {
+                true => "an empty mapping here makes Traefik refuse the whole document",
+                false => "at least one key is needed here",
+            };
+            self.findings
+                .error(at.key, at.path, message)
+                .hint("remove the key, or give it something");
+        }
+        filled
     }
 
     /// What a variable was replaced in is a text where one is wanted, though it may look like a number now.
@@ -188,17 +217,6 @@ impl Shape<'_> {
 
     fn map(&mut self, node: &Node, entries: &[Entry], at: Place<'_>) -> Option<Node> {
         let schema = at.schema;
-        let least = schema.get("minProperties").and_then(Value::as_u64);
-        if least.is_some_and(|least| (entries.len() as u64) < least) {
-            let message = match at.verbatim {
-                true => "an empty mapping here makes Traefik refuse the whole document",
-                false => "at least one key is needed here",
-            };
-            self.findings
-                .error(at.key, at.path, message)
-                .hint("remove the key, or give it something");
-            return None;
-        }
         let known = properties(schema);
         let additional = schema.get("additionalProperties");
         if known.is_none() && additional.is_none() {
@@ -262,10 +280,16 @@ impl Shape<'_> {
             None => format!("known here are {}", listed(known)),
         };
         match (at.verbatim, self.lenient) {
-            (false, _) => self.findings.error(entry.span, path, format!("unknown key `{name}`")),
+            (false, _) => self
+                .findings
+                .error(entry.span, path, format!("unknown key `{name}`")),
             (true, false) => {
-                hint.push_str("; for a newer Traefik, `lenient: true` at the top makes this a warning");
-                let message = format!("Traefik 3.7 does not know the field `{name}`, and would refuse the document");
+                hint.push_str(
+                    "; for a newer Traefik, `lenient: true` at the top makes this a warning",
+                );
+                let message = format!(
+                    "Traefik 3.7 does not know the field `{name}`, and would refuse the document"
+                );
                 self.findings.error(entry.span, path, message)
             }
             (true, true) => {
@@ -290,12 +314,12 @@ impl Shape<'_> {
             complete = false;
             let path = at.path.key(name);
             if node.get(name).is_none() && !self.findings.broken(&path) {
-                let finding = self
-                    .findings
-                    .error(at.key, &path, format!("the key `{name}` is missing"));
+                let finding =
+                    self.findings
+                        .error(at.key, &path, format!("the key `{name}` is missing"));
                 let field = properties(at.schema).and_then(|p| p.get(name));
                 if let Some(text) = field.and_then(|f| f.get("description")?.as_str()) {
-                    finding.hint(format!("`{name}`: {text}"));
+                    finding.hint(format!("`{name}` is: {}", first_sentence(text)));
                 }
             }
         }

@@ -232,7 +232,13 @@ impl Reader<'_> {
     }
 
     /// A scalar with its variables replaced.
-    fn scalar(&mut self, text: String, plain: bool, style: ScalarStyle, span: Span) -> Option<Scalar> {
+    fn scalar(
+        &mut self,
+        text: String,
+        plain: bool,
+        style: ScalarStyle,
+        span: Span,
+    ) -> Option<Scalar> {
         let is_key = matches!(
             self.frames.last().map(|f| &f.items),
             Some(Items::Map { key: None, .. })
@@ -273,7 +279,11 @@ impl Reader<'_> {
             (_, name) => {
                 let path = self.path();
                 self.findings
-                    .error(span, &path, format!("the tag `{}` means nothing here", shown(name)))
+                    .error(
+                        span,
+                        &path,
+                        format!("the tag `{}` means nothing here", shown(name)),
+                    )
                     .hint("remove it");
                 plain
             }
@@ -298,7 +308,10 @@ impl Reader<'_> {
 
     fn syntax(&mut self, error: &ScanError) {
         let marker = error.marker();
-        let start = marker.byte_offset().unwrap_or_default().min(self.text.len());
+        let start = marker
+            .byte_offset()
+            .unwrap_or_default()
+            .min(self.text.len());
         let span = Span {
             source: self.source,
             start,
@@ -312,8 +325,14 @@ impl Reader<'_> {
             &Path::default(),
             format!("this is not YAML: {}", shown(&reason)),
         );
+        let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line = self.text[line_start..].lines().next().unwrap_or_default();
         if reason.contains("tab") {
             finding.hint("indent with spaces");
+        } else if reason.contains("flow") && line.contains("${") {
+            finding.hint("within `{ }` and `[ ]`, quote what has `${` in it");
+        } else if reason.contains("unexpected character") {
+            finding.hint("quote the value");
         } else if reason.contains("mapping values") || reason.contains("':'") {
             finding.hint("check the indentation, and quote a value that has `: ` in it");
         }
