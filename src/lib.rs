@@ -1,4 +1,16 @@
 //! Switches a whole stack of services between blue and green behind Traefik.
+//!
+//! This is the map of the crate, in the order in which the data flows:
+//!
+//! 1. the words: [`color`], [`traffic`];
+//! 2. [`config`] reads `bluegreen.yml` and checks it as a whole, also against what Traefik knows ([`traefik`]);
+//! 3. [`document`] renders the config and the traffic to the bytes that Traefik gets;
+//! 4. [`store`] follows the key in Redis, or in a folder; beside the key are the [`history`] and the [`registry`] of
+//!    providers and instances;
+//! 5. [`state`] decides what serves when: one writer, many watchers; [`last_good`] and [`certificate`] are what it
+//!    keeps on disk;
+//! 6. [`serve`] answers Traefik's polls from the state, and knows who has which document;
+//! 7. [`commands`] are the command line on top, one file each; [`log`] is what it logs to.
 
 pub mod certificate;
 pub mod color;
@@ -12,4 +24,5 @@ pub mod registry;
 pub mod serve;
 pub mod state;
 pub mod store;
+pub mod traefik;
 pub mod traffic;

@@ -2,8 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Config;
-use super::report::Report;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::findings::{Findings, Source};
+use super::node::Node;
+use super::path::Path as KeyPath;
+use super::raw::RawConfig;
+use super::report::{Mistake, Report};
+use super::resolve::{Resolver, resolve};
+use super::{Config, files, json_schema, merge, shape, tree};
 
 /// A config that is good, and what is worth telling about it all the same.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +27,9 @@ pub struct Loaded {
 /// # Errors
 ///
 /// Every mistake that was found, and the warnings.
-pub fn load(_path: &Path, _env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
-    Err(Report::default())
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
+    let (sources, unread) = files::read(path);
+    read(&sources, unread, env)
 }
 
 /// Reads the config from the texts of files; what [`load`] does after it has read them.
@@ -29,8 +38,64 @@ pub fn load(_path: &Path, _env: &dyn Fn(&str) -> Option<String>) -> Result<Loade
 ///
 /// Every mistake that was found, and the warnings.
 pub fn parse(
-    _files: Vec<(PathBuf, String)>,
-    _env: &dyn Fn(&str) -> Option<String>,
+    files: Vec<(PathBuf, String)>,
+    env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Report> {
-    Err(Report::default())
+    let sources: Vec<Source> = files
+        .into_iter()
+        .map(|(path, text)| Source { path, text })
+        .collect();
+    read(&sources, Vec::new(), env)
+}
+
+/// Reads the sources; `unread` is what is known about files that are none.
+fn read(
+    sources: &[Source],
+    unread: Vec<Mistake>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Report> {
+    let mut findings = Findings::default();
+    let trees: Vec<_> = (0..sources.len())
+        .filter_map(|source| tree::read(sources, source, env, &mut findings))
+        .collect();
+    let complete = trees.len() == sources.len() && !unread.iter().any(Mistake::is_error);
+    let config = merge::merge(trees, &mut findings)
+        .and_then(|tree| checked(&tree, sources, complete, &mut findings));
+    let mut report = findings.into_report(sources);
+    report.add(unread);
+    match config {
+        Some(config) if !report.has_errors() => Ok(Loaded {
+            config,
+            warnings: report,
+        }),
+        _ => Err(report),
+    }
+}
+
+/// The config that a tree makes, as far as it is readable.
+fn checked(
+    written: &Node,
+    sources: &[Source],
+    complete: bool,
+    findings: &mut Findings,
+) -> Option<Config> {
+    let lenient = written
+        .get("lenient")
+        .is_some_and(|entry| entry.node.to_value() == Value::Bool(true));
+    let tree = shape::check(written, &json_schema(), lenient, findings)?;
+    match RawConfig::deserialize(tree.to_value()) {
+        Ok(raw) => {
+            let mut resolver = Resolver {
+                tree: &tree,
+                written,
+                sources,
+                findings,
+            };
+            Some(resolve(raw, complete, &mut resolver))
+        }
+        Err(error) => {
+            findings.error(tree.span, &KeyPath::default(), error.to_string());
+            None
+        }
+    }
 }

@@ -2,9 +2,25 @@
 //!
 //! Only the resolved form, [`Config`], travels through the program: it has passed every check.
 
+mod address;
+mod dangling;
+mod files;
+mod findings;
+mod interpolate;
+mod kinds;
 mod load;
+mod merge;
+mod names;
+mod node;
+mod path;
+mod raw;
 mod report;
+mod resolve;
+mod rule;
 mod schema;
+mod service;
+mod shape;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -82,6 +82,13 @@ impl Report {
         Self { mistakes }
     }
 
+    /// Adds mistakes of files that could not be read; the report is in the order of the files still.
+    pub(super) fn add(&mut self, mistakes: Vec<Mistake>) {
+        self.mistakes.extend(mistakes);
+        self.mistakes
+            .sort_by(|a, b| a.place.file.cmp(&b.place.file));
+    }
+
     /// What was found, in order.
     pub fn mistakes(&self) -> &[Mistake] {
         &self.mistakes
@@ -93,8 +100,8 @@ impl Report {
     }
 
     /// Whether something was found for which the config is refused.
-    pub fn has_errors(&self) -> bool {
-        self.mistakes.iter().any(|m| m.severity == Severity::Error)
+    pub(super) fn has_errors(&self) -> bool {
+        self.mistakes.iter().any(Mistake::is_error)
     }
 
     /// The report for a person to read, with terminal colors or plain.
@@ -127,6 +134,11 @@ impl fmt::Display for Report {
 impl std::error::Error for Report {}
 
 impl Mistake {
+    /// Whether the config is refused for it.
+    pub(super) fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
     /// The parts that the renderer draws: the message at its place, the key, the hint, and the other place.
     fn groups(&self) -> Vec<Group<'_>> {
         let level = match self.severity {

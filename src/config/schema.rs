@@ -1,8 +1,64 @@
 //! The JSON Schema of the config file: what editors complete it with, and what it is checked against.
 
-use serde_json::Value;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
 
-/// The JSON Schema of `bluegreen.yml`.
+use super::raw::RawConfig;
+use crate::traefik::schema::definitions;
+
+/// What the names of the definitions of Traefik's own fields begin with.
+pub(super) const TRAEFIK: &str = "traefik.";
+
+/// The JSON Schema of `bluegreen.yml`, draft 2020-12.
 pub fn json_schema() -> Value {
-    Value::Bool(true)
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.into_root_schema_for::<RawConfig>().to_value();
+    refine(&mut schema);
+    schema["patternProperties"] =
+        json!({ "^x-": { "description": "Ignored: a home for YAML anchors." } });
+    match schema.get_mut("$defs") {
+        Some(Value::Object(defs)) => defs.extend(definitions()),
+        _ => schema["$defs"] = definitions().into(),
+    }
+    schema
+}
+
+/// Takes `null` out of what is optional, which is left out instead; and line breaks out of descriptions.
+fn refine(schema: &mut Value) {
+    match schema {
+        Value::Array(schemas) => schemas.iter_mut().for_each(refine),
+        Value::Object(keywords) => {
+            if let Some(Value::Array(kinds)) = keywords.get_mut("type") {
+                kinds.retain(|kind| kind != "null");
+                if let [kind] = kinds.as_mut_slice() {
+                    let kind = kind.take();
+                    keywords.insert("type".to_owned(), kind);
+                }
+            }
+            if let Some(Value::Array(branches)) = keywords.get_mut("anyOf") {
+                branches.retain(|branch| branch["type"] != "null");
+                if let [Value::Object(branch)] = branches.as_mut_slice() {
+                    let branch = std::mem::take(branch);
+                    keywords.remove("anyOf");
+                    keywords.extend(branch);
+                }
+            }
+            if let Some(Value::String(text)) = keywords.get_mut("description") {
+                *text = text.replace('\n', " ").replace("  ", "\n\n");
+            }
+            keywords.values_mut().for_each(refine);
+        }
+        _ => {}
+    }
+}
+
+/// The definition that a schema refers to, its name, and whether it describes something of Traefik's.
+pub(super) fn referred<'a>(root: &'a Value, schema: &'a Value) -> Option<(&'a str, &'a Value)> {
+    let name = schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/")?;
+    Some((name, root.get("$defs")?.get(name)?))
+}
+
+/// The properties that a schema names.
+pub(super) fn properties(schema: &Value) -> Option<&Map<String, Value>> {
+    schema.get("properties")?.as_object()
 }

@@ -1,1 +1,3 @@
 //! Integration tests, against the real Traefik and the real Redis.
+
+mod config;

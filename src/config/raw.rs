@@ -1,0 +1,154 @@
+//! The config file as it is written: the types that make its JSON Schema, which in turn checks the file.
+//!
+//! Their doc comments are what an editor shows for each key.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The config of bluegreen: the stacks, and what else the served document holds.
+///
+/// In every value, `${NAME}` and `${NAME:-default}` are replaced from the environment, and `$$` is a literal `$`.
+/// Keys at the top that begin with `x-` are ignored: they are a home for YAML anchors.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "bluegreen.yml")]
+pub(super) struct RawConfig {
+    /// The stacks by name. A stack is the services that are deployed and switched together.
+    #[serde(default)]
+    pub(super) stacks: BTreeMap<String, RawStack>,
+    /// Traefik's dynamic configuration, verbatim into the served document: middlewares, further routers, TLS.
+    #[serde(default)]
+    #[schemars(schema_with = "configuration")]
+    pub(super) traefik: Map<String, Value>,
+    /// Adds a router that names the document's revision, so that an instance can be asked what it has applied.
+    pub(super) marker: Option<RawMarker>,
+    /// `generated`: makes a default certificate, keeps it in the state folder, and serves it in the document. Without
+    /// a default certificate, Traefik makes a key at every reload. Only one provider may define it.
+    pub(super) default_certificate: Option<RawCertificate>,
+    /// Whether a field that Traefik 3.7 does not know is only warned of, for a newer Traefik.
+    #[serde(default, rename = "lenient")]
+    pub(super) _lenient: bool,
+}
+
+/// The services that are deployed and switched together.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Stack")]
+pub(super) struct RawStack {
+    /// The key in the store that holds the traffic; no two stacks have the same.
+    #[serde(default = "default_key")]
+    pub(super) key: String,
+    /// The names of the parallel deployments; the first has the traffic while the key has never been set.
+    #[serde(default = "default_colors")]
+    #[schemars(length(min = 2))]
+    pub(super) colors: Vec<String>,
+    /// Traefik's entrypoints for the routers; without it, Traefik's default ones.
+    #[serde(default)]
+    pub(super) entry_points: Vec<String>,
+    /// Where this host reaches Traefik's entrypoint, such as `http://127.0.0.1:80`; for `flip` and `verify`.
+    pub(super) production: Option<String>,
+    /// How to see a color that has no traffic. It is read, but this version does not act on it.
+    #[serde(rename = "preview")]
+    pub(super) _preview: Option<RawPreview>,
+    /// The services by name.
+    #[schemars(extend("minProperties" = 1))]
+    pub(super) services: BTreeMap<String, RawService>,
+    /// The compose project of each color, for `verify`.
+    #[serde(default)]
+    pub(super) containers: BTreeMap<String, String>,
+    /// Smoke tests, for `verify`. They are read, but this version does not act on them.
+    #[serde(default, rename = "checks")]
+    pub(super) _checks: Vec<Map<String, Value>>,
+}
+
+/// How to see a color that has no traffic.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Preview", extend("minProperties" = 1))]
+pub(super) struct RawPreview {
+    /// The request header that names the color, such as `X-Color`.
+    #[serde(rename = "header")]
+    pub(super) _header: Option<String>,
+    /// The entrypoint that always shows the idle color.
+    #[serde(rename = "entryPoint")]
+    pub(super) _entry_point: Option<String>,
+    /// A Traefik rule that narrows who may see it.
+    #[serde(rename = "rule")]
+    pub(super) _rule: Option<String>,
+}
+
+/// One thing that a stack serves: a routing rule, and for each color the servers behind it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Service")]
+pub(super) struct RawService {
+    /// Traefik's rule of the router, such as ``Host(`api.example.com`)``.
+    pub(super) rule: String,
+    /// For each color of the stack a URL, a list of URLs, or `name@provider` for a service of another provider.
+    pub(super) servers: BTreeMap<String, RawServers>,
+    /// The path that answers with 2xx when a server is well, such as `/health`.
+    pub(super) health: Option<String>,
+    /// Verbatim fields of the Traefik router: `middlewares`, `tls`, `priority` and so on; not `rule` and `service`.
+    #[serde(default)]
+    #[schemars(schema_with = "router")]
+    pub(super) router: Map<String, Value>,
+    /// Verbatim fields of each color's load balancer: `sticky`, `healthCheck` and so on; not `servers`.
+    #[serde(default)]
+    #[schemars(schema_with = "load_balancer")]
+    pub(super) load_balancer: Map<String, Value>,
+}
+
+/// A URL such as `http://127.0.0.1:8091`, a list of URLs, or `name@provider`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Servers")]
+pub(super) enum RawServers {
+    /// A URL, or `name@provider` for a service that another Traefik provider defines.
+    One(String),
+    /// The URLs of several replicas.
+    Many(#[schemars(length(min = 1))] Vec<String>),
+}
+
+/// Where an instance can be asked which document it has applied.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Marker")]
+pub(super) struct RawMarker {
+    /// The Traefik entrypoint that gets the router.
+    pub(super) entry_point: String,
+    /// The TCP port of that entrypoint.
+    #[schemars(range(min = 1))]
+    pub(super) port: u16,
+}
+
+/// Where Traefik's default certificate comes from.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Certificate")]
+pub(super) enum RawCertificate {
+    // No doc comment: it would make this variant a schema of its own.
+    Generated,
+}
+
+fn default_key() -> String {
+    "active".to_owned()
+}
+
+fn default_colors() -> Vec<String> {
+    vec!["blue".to_owned(), "green".to_owned()]
+}
+
+fn configuration(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "$ref": "#/$defs/traefik.Configuration" })
+}
+
+fn router(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "$ref": "#/$defs/traefik.Router" })
+}
+
+fn load_balancer(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "$ref": "#/$defs/traefik.ServersLoadBalancer" })
+}

@@ -1,0 +1,277 @@
+//! Resolving: from what is written to the [`Config`] that travels, with every check of its meaning.
+//!
+//! A check is left out where what it relies on has a mistake already, so that one mistake is told once.
+
+use std::collections::BTreeMap;
+
+use super::findings::{Finding, Findings, Source, Span, listed, nearest, shown};
+use super::node::{Content, Node};
+use super::path::Path;
+use super::raw::{RawConfig, RawStack};
+use super::service::service;
+use super::{Config, Marker, Stack, address, dangling, names};
+use crate::color::Color;
+
+/// What resolving works with: the readable tree of the config, and where it came from.
+pub(super) struct Resolver<'a> {
+    /// The readable part of the config.
+    pub(super) tree: &'a Node,
+    /// All of the config, with what could not be read.
+    pub(super) written: &'a Node,
+    /// The files.
+    pub(super) sources: &'a [Source],
+    /// The mistakes so far.
+    pub(super) findings: &'a mut Findings,
+}
+
+/// Resolves a config; it is good if the findings have no errors then.
+///
+/// It is `complete` if every file of it could be read: else nothing is said about what seems to be missing.
+pub(super) fn resolve(raw: RawConfig, complete: bool, resolver: &mut Resolver<'_>) -> Config {
+    let top = Path::of(&["stacks"]);
+    let mut config = Config {
+        stacks: BTreeMap::new(),
+        traefik: raw.traefik,
+        marker: raw.marker.map(|m| Marker {
+            entry_point: m.entry_point,
+            port: m.port,
+        }),
+        generated_certificate: raw.default_certificate.is_some(),
+        files: resolver.sources.iter().map(|s| s.path.clone()).collect(),
+    };
+    if raw.stacks.is_empty() && complete && !resolver.findings.broken(&top) {
+        resolver
+            .error(&top, "there is no stack")
+            .hint("add one below `stacks`; `bluegreen init` writes a first config");
+    }
+    if let Some(marker) = &config.marker {
+        let path = Path::of(&["marker", "entryPoint"]);
+        resolver.word(&path, &marker.entry_point);
+    }
+    let mut keys: BTreeMap<String, Path> = BTreeMap::new();
+    for (name, raw) in raw.stacks {
+        let path = top.key(&name);
+        resolver.name(&path, &name);
+        let stack = stack(raw, &path, resolver);
+        if let Some(first) = keys.get(&stack.key) {
+            let other = resolver.tree.value_span(&first.key("key"));
+            let key = shown(&stack.key);
+            resolver
+                .error_at_value(
+                    &path.key("key"),
+                    format!("the key `{key}` is that of another stack"),
+                )
+                .hint("give each stack a `key` of its own")
+                .other(other);
+        } else {
+            keys.insert(stack.key.clone(), path);
+        }
+        config.stacks.insert(name, stack);
+    }
+    certificate(&config, resolver);
+    names::check(&config, resolver);
+    if complete {
+        dangling::check(&config, resolver);
+    }
+    config
+}
+
+fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
+    resolver.word(&path.key("key"), &raw.key);
+    let colors = colors(&raw.colors, &path.key("colors"), resolver);
+    let entry_points = path.key("entryPoints");
+    for (i, entry_point) in raw.entry_points.iter().enumerate() {
+        resolver.word(&entry_points.index(i), entry_point);
+        if raw.entry_points[..i].contains(entry_point) {
+            let message = format!("the entrypoint `{}` is named twice", shown(entry_point));
+            resolver
+                .error_at_value(&entry_points.index(i), message)
+                .hint("keep one of the two");
+        }
+    }
+    let production = raw.production.and_then(|text| {
+        let path = path.key("production");
+        let written = resolver.written(&path, &text);
+        resolver.usable(&path, address::url(&text, &written))
+    });
+    for key in ["preview", "checks"] {
+        let path = path.key(key);
+        let given = match resolver.tree.at(&path).map(|node| &node.content) {
+            Some(Content::List(nodes)) => !nodes.is_empty(),
+            given => given.is_some(),
+        };
+        if given {
+            let span = resolver.tree.key_span(&path);
+            let message = format!("`{key}` is read, but this version does not act on it");
+            resolver.findings.warning(span, &path, message);
+        }
+    }
+    let top = path.key("services");
+    let mut services = BTreeMap::new();
+    for (name, raw) in raw.services {
+        let path = top.key(&name);
+        resolver.name(&path, &name);
+        let service = service(raw, &path, &colors, resolver);
+        services.insert(name, service);
+    }
+    let top = path.key("containers");
+    let mut containers = BTreeMap::new();
+    for (name, project) in raw.containers {
+        resolver.word(&top.key(&name), &project);
+        if let Some(color) = resolver.color(&top.key(&name), &name, &colors) {
+            containers.insert(color, project);
+        }
+    }
+    Stack {
+        key: raw.key,
+        colors: colors.names,
+        entry_points: raw.entry_points,
+        production,
+        services,
+        containers,
+    }
+}
+
+/// The colors of a stack, and whether all of them could be read.
+pub(super) struct Colors {
+    /// Those that are valid.
+    pub(super) names: Vec<Color>,
+    /// Whether these are all that the stack is meant to have.
+    pub(super) complete: bool,
+}
+
+fn colors(raw: &[String], path: &Path, resolver: &mut Resolver<'_>) -> Colors {
+    let mut names: Vec<Color> = Vec::new();
+    for (i, name) in raw.iter().enumerate() {
+        match name.parse::<Color>() {
+            Err(error) => {
+                resolver
+                    .error_at_value(&path.index(i), error.to_string())
+                    .hint("rename it");
+            }
+            Ok(color) => match names.iter().position(|c| *c == color) {
+                Some(first) => {
+                    let other = resolver.tree.value_span(&path.index(first));
+                    resolver
+                        .error_at_value(
+                            &path.index(i),
+                            format!("the color `{color}` is named twice"),
+                        )
+                        .hint("each color is a deployment of its own: remove one of the two")
+                        .other(other);
+                }
+                None => names.push(color),
+            },
+        }
+    }
+    let complete = !resolver.findings.broken(path);
+    Colors { names, complete }
+}
+
+/// The default certificate comes from one place.
+fn certificate(config: &Config, resolver: &mut Resolver<'_>) {
+    let steps = ["traefik", "tls", "stores", "default", "defaultCertificate"];
+    let verbatim = Path::of(&steps);
+    if config.generated_certificate && resolver.tree.at(&verbatim).is_some() {
+        let other = resolver.tree.key_span(&Path::of(&["defaultCertificate"]));
+        resolver
+            .error(
+                &verbatim,
+                "the default certificate is given here and generated too",
+            )
+            .hint("remove this one, or `defaultCertificate: generated`")
+            .other(other);
+    }
+}
+
+impl Resolver<'_> {
+    /// Adds a mistake at the key of a value.
+    pub(super) fn error(&mut self, path: &Path, message: impl Into<String>) -> &mut Finding {
+        let span = self.tree.key_span(path);
+        self.findings.error(span, path, message)
+    }
+
+    /// Adds a mistake at a value.
+    pub(super) fn error_at_value(
+        &mut self,
+        path: &Path,
+        message: impl Into<String>,
+    ) -> &mut Finding {
+        let span = self.tree.value_span(path);
+        self.findings.error(span, path, message)
+    }
+
+    /// The place of the byte `at` of the text at a path.
+    pub(super) fn part(&self, path: &Path, at: usize) -> Span {
+        let span = self.tree.value_span(path);
+        match self.tree.at(path).map(|node| &node.content) {
+            Some(Content::Scalar(scalar)) if scalar.written.is_none() => {
+                span.part(&self.sources[span.source].text, &scalar.text, at)
+            }
+            _ => span,
+        }
+    }
+
+    /// The text at a path as it is written, without the values of variables.
+    pub(super) fn written(&self, path: &Path, text: &str) -> String {
+        match self.tree.at(path).map(|node| &node.content) {
+            Some(Content::Scalar(scalar)) => scalar.written.clone(),
+            _ => None,
+        }
+        .unwrap_or_else(|| text.to_owned())
+    }
+
+    /// The address, or a mistake at it.
+    pub(super) fn usable(
+        &mut self,
+        path: &Path,
+        checked: Result<String, address::Unusable>,
+    ) -> Option<String> {
+        checked
+            .map_err(|unusable| {
+                self.error_at_value(path, unusable.message)
+                    .hint(unusable.hint);
+            })
+            .ok()
+    }
+
+    /// The color of this name, or a mistake at its key; the color that was probably meant is taken for it.
+    pub(super) fn color(&mut self, path: &Path, name: &str, colors: &Colors) -> Option<Color> {
+        let find = |name: &str| colors.names.iter().find(|c| c.as_str() == name).cloned();
+        let found = find(name);
+        if found.is_some() || !colors.complete {
+            return found;
+        }
+        let known = colors.names.iter().map(Color::as_str);
+        let meant = nearest(name, known.clone());
+        let hint = match meant {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("it has {}", listed(known)),
+        };
+        let message = format!("`{}` is not a color of this stack", shown(name));
+        self.error(path, message).hint(hint);
+        meant.and_then(find)
+    }
+
+    /// Checks the name of a stack or service.
+    fn name(&mut self, path: &Path, name: &str) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || !name.chars().all(plain) {
+            self.error(path, format!("`{}` can't be a name", shown(name)))
+                .hint("letters, digits, `-`, `_` and `.` make a name");
+        }
+    }
+
+    /// Checks a text that can't be empty and has no white space.
+    pub(super) fn word(&mut self, path: &Path, text: &str) {
+        let message = if text.is_empty() {
+            "this is empty"
+        } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            "white space and control characters can't be in this"
+        } else {
+            return;
+        };
+        self.error_at_value(path, message)
+            .hint("give it a value without white space");
+    }
+}

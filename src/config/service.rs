@@ -1,0 +1,163 @@
+//! A service of the config, resolved: its rule, its servers, and the verbatim parts of it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::path::Path;
+use super::raw::{RawServers, RawService};
+use super::resolve::{Colors, Resolver};
+use super::{Servers, Service, address, rule};
+use crate::color::Color;
+
+/// Resolves a service of a stack that has these colors.
+pub(super) fn service(
+    raw: RawService,
+    path: &Path,
+    colors: &Colors,
+    resolver: &mut Resolver<'_>,
+) -> Service {
+    check_rule(&raw.rule, &path.key("rule"), resolver);
+    if let Some(health) = &raw.health {
+        check_health(health, &path.key("health"), resolver);
+    }
+    let servers = servers(raw.servers, &path.key("servers"), colors, resolver);
+    let hint = "bluegreen generates it, from what is beside `router`";
+    generated(
+        &raw.router,
+        &path.key("router"),
+        &["rule", "service"],
+        hint,
+        resolver,
+    );
+    let hint = "bluegreen generates them, from what is beside `loadBalancer`";
+    let load_balancer = path.key("loadBalancer");
+    generated(
+        &raw.load_balancer,
+        &load_balancer,
+        &["servers"],
+        hint,
+        resolver,
+    );
+    let referred = |s: &Servers| matches!(s, Servers::Reference(_));
+    if !raw.load_balancer.is_empty() && !servers.is_empty() && servers.values().all(referred) {
+        resolver
+            .error(
+                &load_balancer,
+                "every color is a service of another provider: this has no effect",
+            )
+            .hint("remove it, and configure the load balancer where that service is defined");
+    }
+    Service {
+        rule: raw.rule,
+        servers,
+        health: raw.health,
+        router: raw.router,
+        load_balancer: raw.load_balancer,
+    }
+}
+
+fn check_rule(rule: &str, path: &Path, resolver: &mut Resolver<'_>) {
+    if rule.trim().is_empty() {
+        resolver
+            .error_at_value(path, "the rule is empty")
+            .hint("write one, such as ``Host(`api.example.com`)``");
+    } else if let Some((at, message)) = rule::unbalanced(rule) {
+        let span = resolver.part(path, at);
+        resolver
+            .findings
+            .error(span, path, message)
+            .hint("Traefik would answer 404 for a rule that it can't read");
+    }
+}
+
+fn check_health(health: &str, path: &Path, resolver: &mut Resolver<'_>) {
+    let stray = |c: char| c.is_whitespace() || c.is_control() || c == '#';
+    if !health.starts_with('/') {
+        resolver
+            .error_at_value(path, "the health path does not begin with `/`")
+            .hint("write a path, such as `/health`");
+    } else if health.contains(stray) {
+        resolver
+            .error_at_value(path, "white space and `#` can't be in the health path")
+            .hint("write a path, such as `/health`");
+    }
+}
+
+/// The servers of each color; every color has to have some.
+fn servers(
+    raw: BTreeMap<String, RawServers>,
+    path: &Path,
+    colors: &Colors,
+    resolver: &mut Resolver<'_>,
+) -> BTreeMap<Color, Servers> {
+    let mut given: Vec<Color> = Vec::new();
+    let mut servers = BTreeMap::new();
+    for (name, raw) in raw {
+        let path = path.key(&name);
+        let color = resolver.color(&path, &name, colors);
+        let read = of_color(raw, &path, resolver);
+        if let Some(color) = color {
+            given.push(color.clone());
+            servers.extend(read.map(|read| (color, read)));
+        }
+    }
+    for color in &colors.names {
+        let path = path.key(color.as_str());
+        if colors.complete && !given.contains(color) && !resolver.findings.broken(&path) {
+            resolver
+                .error(&path, format!("the color `{color}` has no servers"))
+                .hint("give it a URL: a flip moves every service of the stack");
+        }
+    }
+    servers
+}
+
+fn of_color(raw: RawServers, path: &Path, resolver: &mut Resolver<'_>) -> Option<Servers> {
+    match raw {
+        RawServers::One(text) => {
+            let written = resolver.written(path, &text);
+            let looks_like_a_url = text.contains("://") || !text.contains('@');
+            if looks_like_a_url {
+                let url = resolver.usable(path, address::url(&text, &written))?;
+                return Some(Servers::Urls(vec![url]));
+            }
+            let name = resolver.usable(path, address::reference(&text, &written))?;
+            Some(Servers::Reference(name))
+        }
+        RawServers::Many(texts) => {
+            let mut urls: Vec<String> = Vec::new();
+            for (i, text) in texts.iter().enumerate() {
+                let path = path.index(i);
+                let written = resolver.written(&path, text);
+                let Some(url) = resolver.usable(&path, address::url(text, &written)) else {
+                    continue;
+                };
+                if urls.contains(&url) {
+                    resolver
+                        .error_at_value(&path, "this server is listed twice")
+                        .hint("remove one of the two: Traefik takes them for one");
+                }
+                urls.push(url);
+            }
+            Some(Servers::Urls(urls))
+        }
+    }
+}
+
+/// Fields that are generated can't be among the verbatim ones, in whatever case: Traefik does not mind the case.
+fn generated(
+    fields: &Map<String, Value>,
+    path: &Path,
+    generated: &[&str],
+    hint: &str,
+    resolver: &mut Resolver<'_>,
+) {
+    for field in fields.keys() {
+        if generated.iter().any(|g| g.eq_ignore_ascii_case(field)) {
+            resolver
+                .error(&path.key(field), format!("`{field}` can't be given here"))
+                .hint(hint);
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! The tree: a YAML file read into [`Node`]s, with anchors, aliases, merge keys and variables resolved.
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+
+use super::findings::{Findings, Source, Span, shown};
+use super::interpolate::interpolate;
+use super::node::{Content, Entry, Node, Scalar};
+use super::path::Path;
+
+/// The deepest nesting; a config is about ten deep.
+const MAX_DEPTH: usize = 64;
+/// The most that anchors and variables may add, in bytes, so that no small file fills the memory.
+const MAX_EXPANSION: usize = 8 << 20;
+/// What a node counts for in that, besides its text.
+const NODE_WEIGHT: usize = 64;
+/// The core schema's prefix of tags.
+const CORE_TAG: &str = "tag:yaml.org,2002:";
+
+/// Reads a source; `None` where nothing can be made of it, which is then among the findings.
+pub(super) fn read(
+    sources: &[Source],
+    source: usize,
+    env: &dyn Fn(&str) -> Option<String>,
+    findings: &mut Findings,
+) -> Option<Node> {
+    let text = &sources[source].text;
+    let mut reader = Reader {
+        source,
+        text,
+        env,
+        findings,
+        frames: Vec::new(),
+        anchors: HashMap::new(),
+        expansion: 0,
+        root: None,
+    };
+    let options = granit_parser::options! {
+        emit_comments: false,
+        flow_nesting_limit: MAX_DEPTH,
+        block_nesting_limit: MAX_DEPTH,
+    };
+    for event in Parser::new_from_str_with_options(text, options) {
+        match event {
+            Ok((event, span)) => {
+                let span = reader.span(span);
+                let second = matches!(event, Event::DocumentStart(..)) && reader.root.is_some();
+                if second {
+                    reader
+                        .findings
+                        .error(span, &Path::default(), "a second YAML document begins here")
+                        .hint("give it a file of its own: the config may be a folder");
+                    break;
+                }
+                reader.event(event, span)?;
+            }
+            Err(error) => {
+                reader.syntax(&error);
+                return None;
+            }
+        }
+    }
+    let root = reader.root;
+    if root.is_none() {
+        let start = Span {
+            source,
+            line: 1,
+            column: 1,
+            ..Span::default()
+        };
+        findings
+            .error(start, &Path::default(), "the file is empty")
+            .hint("it needs `stacks:`; `bluegreen init` writes a first one");
+    }
+    root
+}
+
+/// A mapping or list that has begun.
+struct Frame {
+    span: Span,
+    anchor: usize,
+    size: Size,
+    items: Items,
+}
+
+enum Items {
+    List(Vec<Node>),
+    Map {
+        entries: Vec<Entry>,
+        index: HashMap<String, usize>,
+        merged: Vec<Node>,
+        key: Option<Key>,
+    },
+}
+
+/// A key whose value comes next.
+enum Key {
+    Text(String, Span),
+    /// `<<`
+    Merge,
+    /// Something that can't be a key, and was reported.
+    Bad,
+}
+
+/// How much a node weighs, and how deep it is.
+#[derive(Clone, Copy)]
+struct Size {
+    weight: usize,
+    height: usize,
+}
+
+struct Reader<'a> {
+    source: usize,
+    text: &'a str,
+    env: &'a dyn Fn(&str) -> Option<String>,
+    findings: &'a mut Findings,
+    frames: Vec<Frame>,
+    anchors: HashMap<usize, (Node, Size)>,
+    expansion: usize,
+    root: Option<Node>,
+}
+
+impl Reader<'_> {
+    /// Takes an event; `None` where reading has to end.
+    fn event(&mut self, event: Event<'_>, span: Span) -> Option<()> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let plain = self.is_plain(style, tag.as_deref(), span);
+                let scalar = self.scalar(text.into_owned(), plain, style, span)?;
+                let size = Size {
+                    weight: NODE_WEIGHT + scalar.text.len(),
+                    height: 0,
+                };
+                let content = Content::Scalar(scalar);
+                self.node(Node { span, content }, size, anchor)
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.is_plain(ScalarStyle::Plain, tag.as_deref(), span);
+                self.begin(span, anchor, Items::List(Vec::new()))
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.is_plain(ScalarStyle::Plain, tag.as_deref(), span);
+                let items = Items::Map {
+                    entries: Vec::new(),
+                    index: HashMap::new(),
+                    merged: Vec::new(),
+                    key: None,
+                };
+                self.begin(span, anchor, items)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            Event::Alias(anchor) => {
+                let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
+                    return self.stop(span, "this alias is inside of what it refers to");
+                };
+                if self.frames.len() + size.height > MAX_DEPTH {
+                    return self.stop(span, "the file is nested too deeply");
+                }
+                self.expand(size.weight, span)?;
+                self.node(node, size, 0)
+            }
+            _ => Some(()),
+        }
+    }
+
+    fn begin(&mut self, span: Span, anchor: usize, items: Items) -> Option<()> {
+        let size = Size {
+            weight: NODE_WEIGHT,
+            height: 0,
+        };
+        self.frames.push(Frame {
+            span,
+            anchor,
+            size,
+            items,
+        });
+        Some(())
+    }
+
+    fn end(&mut self) -> Option<()> {
+        let frame = self.frames.pop()?;
+        let (span, mut size) = (frame.span, frame.size);
+        let content = match frame.items {
+            Items::List(nodes) => Content::List(nodes),
+            Items::Map {
+                mut entries,
+                index,
+                merged,
+                ..
+            } => {
+                let mut added: HashMap<String, usize> = HashMap::new();
+                for node in merged {
+                    let Content::Map(others) = node.content else {
+                        continue;
+                    };
+                    for entry in others {
+                        if !index.contains_key(&entry.key) && !added.contains_key(&entry.key) {
+                            added.insert(entry.key.clone(), entries.len());
+                            entries.push(entry);
+                        }
+                    }
+                }
+                Content::Map(entries)
+            }
+        };
+        size.height += 1;
+        self.node(Node { span, content }, size, frame.anchor)
+    }
+
+    /// Puts a finished node where it belongs.
+    fn node(&mut self, node: Node, size: Size, anchor: usize) -> Option<()> {
+        if anchor != 0 {
+            self.expand(size.weight, node.span)?;
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        let Some(frame) = self.frames.last_mut() else {
+            self.root = Some(node);
+            return Some(());
+        };
+        frame.size.weight += size.weight;
+        frame.size.height = frame.size.height.max(size.height);
+        if let Err(problem) = frame.items.take(node) {
+            let path = self.path().key(&problem.key);
+            let finding = self.findings.error(problem.span, &path, problem.message);
+            finding.hint(problem.hint);
+            if let Some(other) = problem.other {
+                finding.other(other);
+            }
+        }
+        Some(())
+    }
+
+    /// A scalar with its variables replaced.
+    fn scalar(
+        &mut self,
+        text: String,
+        plain: bool,
+        style: ScalarStyle,
+        span: Span,
+    ) -> Option<Scalar> {
+        let is_key = matches!(
+            self.frames.last().map(|f| &f.items),
+            Some(Items::Map { key: None, .. })
+        );
+        if is_key {
+            return Some(Scalar::new(text, plain));
+        }
+        match interpolate(&text, self.env) {
+            Ok(None) if style == ScalarStyle::Plain && span.start == span.end => {
+                Some(Scalar::new(String::new(), plain))
+            }
+            Ok(None) => Some(Scalar::new(text, plain)),
+            Ok(Some(replaced)) => {
+                self.expand(replaced.len(), span)?;
+                let mut scalar = Scalar::new(replaced, plain);
+                scalar.written = Some(text);
+                Some(scalar)
+            }
+            Err((at, reason)) => {
+                let span = span.part(self.text, &text, at);
+                let path = self.path();
+                self.findings
+                    .error(span, &path, reason.to_string())
+                    .hint(reason.hint());
+                Some(Scalar::new(text, false))
+            }
+        }
+    }
+
+    /// Whether a scalar gets its type from its text; reports a tag that is not YAML's own.
+    fn is_plain(&mut self, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> bool {
+        let plain = style == ScalarStyle::Plain;
+        let Some(tag) = tag else { return plain };
+        match (tag.handle(), tag.suffix()) {
+            ("", "!") | (CORE_TAG, "str") => false,
+            (CORE_TAG, "int" | "float" | "bool" | "null") => true,
+            (CORE_TAG, "map" | "seq") => plain,
+            (_, name) => {
+                let path = self.path();
+                self.findings
+                    .error(
+                        span,
+                        &path,
+                        format!("the tag `{}` means nothing here", shown(name)),
+                    )
+                    .hint("remove it");
+                plain
+            }
+        }
+    }
+
+    /// Counts what an anchor or a variable adds.
+    fn expand(&mut self, weight: usize, span: Span) -> Option<()> {
+        self.expansion += weight;
+        if self.expansion > MAX_EXPANSION {
+            return self.stop(span, "anchors and variables make the config too large");
+        }
+        Some(())
+    }
+
+    /// Reports why reading has to end.
+    fn stop(&mut self, span: Span, message: &str) -> Option<()> {
+        let path = self.path();
+        self.findings.error(span, &path, message);
+        None
+    }
+
+    fn syntax(&mut self, error: &ScanError) {
+        let marker = error.marker();
+        let start = marker
+            .byte_offset()
+            .unwrap_or_default()
+            .min(self.text.len());
+        let span = Span {
+            source: self.source,
+            start,
+            end: start + self.text[start..].chars().next().map_or(0, char::len_utf8),
+            line: marker.line(),
+            column: marker.col() + 1,
+        };
+        let reason = error.info();
+        let finding = self.findings.error(
+            span,
+            &Path::default(),
+            format!("this is not YAML: {}", shown(&reason)),
+        );
+        let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line = self.text[line_start..].lines().next().unwrap_or_default();
+        if reason.contains("tab") {
+            finding.hint("indent with spaces");
+        } else if reason.contains("flow") && line.contains("${") {
+            finding.hint("within `{ }` and `[ ]`, quote what has `${` in it");
+        } else if reason.contains("unexpected character") {
+            finding.hint("quote the value");
+        } else if reason.contains("mapping values") || reason.contains("':'") {
+            finding.hint("check the indentation, and quote a value that has `: ` in it");
+        }
+    }
+
+    fn span(&self, span: granit_parser::Span) -> Span {
+        let bytes = span.byte_range().unwrap_or_default();
+        Span {
+            source: self.source,
+            start: bytes.start,
+            end: bytes.end,
+            line: span.start.line(),
+            column: span.start.col() + 1,
+        }
+    }
+
+    /// The path of the value that comes next.
+    fn path(&self) -> Path {
+        let mut path = Path::default();
+        for frame in &self.frames {
+            match &frame.items {
+                Items::List(nodes) => path = path.index(nodes.len()),
+                Items::Map {
+                    key: Some(Key::Text(key, _)),
+                    ..
+                } => path = path.key(key),
+                Items::Map { .. } => {}
+            }
+        }
+        path
+    }
+}
+
+/// Why an item has no place in a mapping.
+struct Problem {
+    span: Span,
+    key: String,
+    message: String,
+    hint: &'static str,
+    other: Option<Span>,
+}
+
+impl Items {
+    /// Takes the next node: an item, a key or a value.
+    fn take(&mut self, mut node: Node) -> Result<(), Problem> {
+        let Self::Map {
+            entries,
+            index,
+            merged,
+            key,
+        } = self
+        else {
+            if let Self::List(nodes) = self {
+                nodes.push(node);
+            }
+            return Ok(());
+        };
+        let problem = |span, key: &str, message, hint| {
+            Err(Problem {
+                span,
+                key: key.to_owned(),
+                message,
+                hint,
+                other: None,
+            })
+        };
+        match key.take() {
+            None => match node.content {
+                Content::Scalar(scalar) if scalar.text == "<<" && !scalar.value.is_null() => {
+                    *key = Some(Key::Merge);
+                    Ok(())
+                }
+                Content::Scalar(scalar) => {
+                    *key = Some(Key::Text(scalar.text, node.span));
+                    Ok(())
+                }
+                _ => {
+                    *key = Some(Key::Bad);
+                    let message = "a mapping or a list can't be a key".to_owned();
+                    problem(node.span, "?", message, "write a text before the `:`")
+                }
+            },
+            Some(Key::Bad) => Ok(()),
+            Some(Key::Merge) => {
+                let span = node.span;
+                let nodes = match node.content {
+                    Content::List(nodes) => nodes,
+                    _ => vec![node],
+                };
+                let maps = nodes.iter().all(|n| matches!(n.content, Content::Map(_)));
+                merged.extend(nodes);
+                if maps {
+                    return Ok(());
+                }
+                let message = "only a mapping, or a list of them, can be merged".to_owned();
+                problem(span, "<<", message, "name an anchor: `<<: *anchor`")
+            }
+            Some(Key::Text(name, span)) => {
+                // A key without a value has no place of its own to show.
+                if node.span.start == node.span.end {
+                    node.span = span;
+                }
+                if let Some(first) = index.get(&name) {
+                    return Err(Problem {
+                        span,
+                        message: format!("the key `{}` is given twice", shown(&name)),
+                        key: name,
+                        hint: "keep one of the two",
+                        other: Some(entries[*first].span),
+                    });
+                }
+                index.insert(name.clone(), entries.len());
+                entries.push(Entry {
+                    key: name,
+                    span,
+                    node,
+                });
+                Ok(())
+            }
+        }
+    }
+}
