@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::support::backend::Backend;
+use crate::support::http;
 use crate::support::load::Load;
 use crate::support::poll::{Poller, request};
 use crate::support::redis::Redis;
 use crate::support::traefik::Options;
-use crate::support::{eventually, http};
 
 #[tokio::test]
 async fn redis_forgets_when_it_is_killed_and_keeps_its_port() {
@@ -56,23 +56,9 @@ async fn traefik_switches_colors_under_load_without_a_failure() {
     let load = Load::on(traefik.web()).start().await;
     let flipped = Instant::now();
     route(dir.path(), "api.localhost", &api.url("green"));
-    eventually(
-        "the load reaches green",
-        Duration::from_secs(10),
-        async || load.report().first(flipped, "green").ok_or("only blue"),
-    )
-    .await;
+    load.reaches(flipped, "green").await;
     let switched = Instant::now();
-    eventually("20 more answers", Duration::from_secs(10), async || {
-        let later = load
-            .report()
-            .samples
-            .iter()
-            .filter(|sample| sample.start > switched)
-            .count();
-        if later >= 20 { Ok(()) } else { Err(later) }
-    })
-    .await;
+    load.goes_on(switched, 20).await;
 
     let report = load.stop().await;
     report.assert_no_failures();

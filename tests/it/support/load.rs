@@ -69,11 +69,10 @@ impl Load {
 
     /// Starts, and returns once every host has answered, so that what the test does next happens under load.
     pub(crate) async fn start(self) -> Running {
-        let running = Running {
+        let mut running = Running {
             state: Arc::new(State::default()),
             clients: JoinSet::new(),
         };
-        let mut running = running;
         for host in &self.hosts {
             for _ in 0..self.connections {
                 running.clients.spawn(client(
@@ -129,13 +128,18 @@ async fn client(load: Load, host: String, state: Arc<State>) {
         if outcome.is_err() {
             connection = None;
         }
-        let sample = Sample {
-            host: host.clone(),
-            start,
-            end: Instant::now(),
-            outcome,
-        };
-        state.samples.lock().unwrap().push(sample);
+        let host = host.clone();
+        {
+            // The end is taken under the lock, which keeps the record in order.
+            let mut samples = state.samples.lock().unwrap();
+            let end = Instant::now();
+            samples.push(Sample {
+                host,
+                start,
+                end,
+                outcome,
+            });
+        }
         tokio::time::sleep(load.pause).await;
     }
 }
@@ -152,6 +156,33 @@ impl Running {
         Report {
             samples: self.state.samples.lock().unwrap().clone(),
         }
+    }
+
+    /// Waits until this many requests that began after the instant are answered.
+    pub(crate) async fn goes_on(&self, after: Instant, answers: usize) {
+        let what = format!("{answers} answers under load");
+        eventually(&what, Duration::from_secs(10), async || {
+            let samples = self.state.samples.lock().unwrap();
+            // The newest are at the end, and there may be very many.
+            let later = samples.iter().rev().take_while(|sample| sample.end > after);
+            let later = later.filter(|sample| sample.start > after).count();
+            if later >= answers { Ok(()) } else { Err(later) }
+        })
+        .await;
+    }
+
+    /// Waits for the first answer of this color to end after the instant, and returns how long after.
+    pub(crate) async fn reaches(&self, after: Instant, color: &str) -> Duration {
+        let what = format!("the load reaches {color}");
+        eventually(&what, Duration::from_secs(10), async || {
+            let samples = self.state.samples.lock().unwrap();
+            let later = samples.iter().rev().take_while(|sample| sample.end > after);
+            let first = later.filter(|sample| sample.color() == Some(color)).last();
+            first
+                .map(|sample| sample.end - after)
+                .ok_or("other colors only")
+        })
+        .await
     }
 
     /// Ends it: what was asked is still answered.
@@ -195,7 +226,7 @@ impl Sample {
     }
 }
 
-/// All answers, in the order in which they came.
+/// All answers, in the order in which they ended.
 pub(crate) struct Report {
     pub(crate) samples: Vec<Sample>,
 }
