@@ -7,4 +7,6 @@
 )]
 
 mod config;
+mod harness;
+mod support;
 mod traefik_fields;

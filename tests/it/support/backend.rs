@@ -1,0 +1,191 @@
+//! The servers behind Traefik: one service in several colors, in this process.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::body::{Body, Bytes, Frame, Incoming};
+use hyper::{Request, Response, StatusCode, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::Interval;
+
+use super::port::{free_port, loopback};
+
+/// The time between two events of `/stream`.
+const EVENT_EVERY: Duration = Duration::from_millis(20);
+
+/// One service, with a server for each color.
+///
+/// Every answer carries `X-Color` and `X-Service`. `/health` is 200 unless told otherwise, `/slow?ms=500` answers late,
+/// `/stream` sends events until the client goes; everything else answers at once with a line of text.
+pub(crate) struct Backend {
+    colors: BTreeMap<String, Server>,
+}
+
+struct Server {
+    state: Arc<State>,
+    address: SocketAddr,
+    /// Dropping it cuts all connections, and closes the port.
+    running: JoinSet<()>,
+}
+
+struct State {
+    service: String,
+    color: String,
+    requests: AtomicU64,
+    healthy: AtomicBool,
+}
+
+impl Backend {
+    pub(crate) async fn start(service: &str, colors: &[&str]) -> Self {
+        let mut servers = BTreeMap::new();
+        for &color in colors {
+            let state = Arc::new(State {
+                service: service.into(),
+                color: color.into(),
+                requests: AtomicU64::new(0),
+                healthy: AtomicBool::new(true),
+            });
+            let address = loopback(free_port());
+            let running = serve(address, &state).await;
+            servers.insert(
+                color.to_owned(),
+                Server {
+                    state,
+                    address,
+                    running,
+                },
+            );
+        }
+        Self { colors: servers }
+    }
+
+    /// `http://127.0.0.1:PORT`
+    #[track_caller]
+    pub(crate) fn url(&self, color: &str) -> String {
+        format!("http://{}", self.colors[color].address)
+    }
+
+    #[track_caller]
+    pub(crate) fn address(&self, color: &str) -> SocketAddr {
+        self.colors[color].address
+    }
+
+    /// How many requests this color got so far, health checks included.
+    #[track_caller]
+    pub(crate) fn requests(&self, color: &str) -> u64 {
+        self.colors[color].state.requests.load(Ordering::Relaxed)
+    }
+
+    /// What `/health` answers from now on: 200 or 503.
+    #[track_caller]
+    pub(crate) fn set_healthy(&self, color: &str, healthy: bool) {
+        self.colors[color]
+            .state
+            .healthy
+            .store(healthy, Ordering::Relaxed);
+    }
+
+    /// Closes the color's port and cuts its connections.
+    pub(crate) async fn stop(&mut self, color: &str) {
+        self.colors.get_mut(color).unwrap().running.shutdown().await;
+    }
+
+    /// Listens again, on the same port.
+    pub(crate) async fn restart(&mut self, color: &str) {
+        self.stop(color).await;
+        let server = self.colors.get_mut(color).unwrap();
+        server.running = serve(server.address, &server.state).await;
+    }
+}
+
+async fn serve(address: SocketAddr, state: &Arc<State>) -> JoinSet<()> {
+    let listener = TcpListener::bind(address).await.unwrap();
+    let state = Arc::clone(state);
+    let mut running = JoinSet::new();
+    running.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                continue;
+            };
+            let _ = stream.set_nodelay(true);
+            let state = Arc::clone(&state);
+            connections.spawn(async move {
+                let answer = service_fn(|request| answer(request, Arc::clone(&state)));
+                // Clients go away whenever they like.
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), answer)
+                    .await;
+            });
+            while connections.try_join_next().is_some() {}
+        }
+    });
+    running
+}
+
+type Answer = Response<BoxBody<Bytes, Infallible>>;
+
+async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Answer, Infallible> {
+    let n = state.requests.fetch_add(1, Ordering::Relaxed) + 1;
+    let State { service, color, .. } = &*state;
+    let path = request.uri().path();
+    let mut response = Response::builder()
+        .header("X-Service", service)
+        .header("X-Color", color);
+    if path == "/stream" {
+        response = response.header("Content-Type", "text/event-stream");
+        let ticks = tokio::time::interval(EVENT_EVERY);
+        return Ok(response
+            .body(
+                Events {
+                    color: color.clone(),
+                    ticks,
+                }
+                .boxed(),
+            )
+            .unwrap());
+    }
+    if path == "/health" && !state.healthy.load(Ordering::Relaxed) {
+        response = response.status(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    if path == "/slow" {
+        let ms = request
+            .uri()
+            .query()
+            .and_then(|query| query.strip_prefix("ms=")?.parse().ok());
+        tokio::time::sleep(Duration::from_millis(ms.unwrap_or(500))).await;
+    }
+    // Whatever came with the request is read, so that the connection can be used again.
+    let _ = request.collect().await;
+    let line = format!("{service} {color} {n}\n");
+    Ok(response.body(Full::from(line).boxed()).unwrap())
+}
+
+/// Server-sent events without an end, each naming the color.
+struct Events {
+    color: String,
+    ticks: Interval,
+}
+
+impl Body for Events {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.ticks
+            .poll_tick(context)
+            .map(|_| Some(Ok(Frame::data(format!("data: {}\n\n", self.color).into()))))
+    }
+}

@@ -1,0 +1,186 @@
+//! One run of the command line, with everything expected that it may print.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::process::guarded;
+use super::provider::{Provider, clean_environment};
+
+/// Above every `--timeout` that a test gives.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A run that is expected to print nothing and to exit with 0, unless told otherwise.
+///
+/// ```ignore
+/// Cli::new(&["flip", "green"]).of(&provider).stderr("green has the traffic").run().await;
+/// Cli::new(&["flip", "purple"]).of(&provider).code(2).stderr("unknown color `purple`").run().await;
+/// ```
+#[must_use = "nothing happens before `run`"]
+pub(crate) struct Cli {
+    command: Command,
+    shown: String,
+    code: i32,
+    stdout: Expect,
+    stderr: Expect,
+}
+
+enum Expect {
+    Exactly(String),
+    Parts(Vec<String>),
+    Anything,
+}
+
+/// What a run printed.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Cli {
+    pub(crate) fn new(args: &[&str]) -> Self {
+        let mut command = guarded(env!("CARGO_BIN_EXE_bluegreen"));
+        clean_environment(&mut command);
+        command.args(args);
+        Self {
+            command,
+            shown: format!("bluegreen {}", args.join(" ")),
+            code: 0,
+            stdout: Expect::Exactly(String::new()),
+            stderr: Expect::Exactly(String::new()),
+        }
+    }
+
+    /// With this provider's config file and store.
+    pub(crate) fn of(self, provider: &Provider) -> Self {
+        self.config(provider.config()).store(provider.store())
+    }
+
+    pub(crate) fn config(self, path: PathBuf) -> Self {
+        self.env("BLUEGREEN_CONFIG", &path.display().to_string())
+    }
+
+    pub(crate) fn store(self, url: &str) -> Self {
+        self.env("BLUEGREEN_STORE", url)
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// The folder in which it runs.
+    pub(crate) fn dir(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    pub(crate) fn code(mut self, code: i32) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// stdout holds this text; called again, that one too.
+    pub(crate) fn stdout(mut self, part: &str) -> Self {
+        self.stdout.add(part);
+        self
+    }
+
+    /// stderr holds this text; called again, that one too.
+    pub(crate) fn stderr(mut self, part: &str) -> Self {
+        self.stderr.add(part);
+        self
+    }
+
+    pub(crate) fn stdout_is(mut self, text: &str) -> Self {
+        self.stdout = Expect::Exactly(text.into());
+        self
+    }
+
+    pub(crate) fn stderr_is(mut self, text: &str) -> Self {
+        self.stderr = Expect::Exactly(text.into());
+        self
+    }
+
+    pub(crate) fn any_stdout(mut self) -> Self {
+        self.stdout = Expect::Anything;
+        self
+    }
+
+    pub(crate) fn any_stderr(mut self) -> Self {
+        self.stderr = Expect::Anything;
+        self
+    }
+
+    /// Runs it, and checks all that is expected at once.
+    pub(crate) async fn run(self) -> Output {
+        let Self {
+            command,
+            shown,
+            code,
+            stdout,
+            stderr,
+        } = self;
+        let mut command = tokio::process::Command::from(command);
+        command
+            .stdin(std::process::Stdio::null())
+            .kill_on_drop(true);
+        let output = tokio::time::timeout(PATIENCE, command.output()).await;
+        let output = output
+            .unwrap_or_else(|_| panic!("`{shown}` runs for more than {PATIENCE:?}"))
+            .unwrap();
+        let output = Output {
+            // A signal ended it where there is no code.
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        let mut wrong = Vec::new();
+        if output.code != code {
+            wrong.push(format!("exit code {} instead of {code}", output.code));
+        }
+        wrong.extend(stdout.unmet("stdout", &output.stdout));
+        wrong.extend(stderr.unmet("stderr", &output.stderr));
+        let Output { stdout, stderr, .. } = &output;
+        let wrong = wrong.join("\n  ");
+        assert!(
+            wrong.is_empty(),
+            "`{shown}`:\n  {wrong}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
+        );
+        output
+    }
+}
+
+impl Output {
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("not JSON: {error}: {self:?}"))
+    }
+}
+
+impl Expect {
+    fn add(&mut self, part: &str) {
+        match self {
+            Self::Parts(parts) => parts.push(part.into()),
+            Self::Exactly(_) | Self::Anything => *self = Self::Parts(vec![part.into()]),
+        }
+    }
+
+    fn unmet(&self, name: &str, text: &str) -> Vec<String> {
+        match self {
+            Self::Exactly(expected) if expected != text => {
+                vec![format!("{name} is not {expected:?}")]
+            }
+            Self::Parts(parts) => {
+                let missing = parts.iter().filter(|part| !text.contains(*part));
+                missing
+                    .map(|part| format!("{name} is without {part:?}"))
+                    .collect()
+            }
+            Self::Exactly(_) | Self::Anything => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The harness: real processes, each with its own folder and its own free ports on loopback.
+//!
+//! - [`redis`], [`traefik`], [`provider`]: the real programs, killed on drop, their logs shown when a test fails
+//! - [`backend`]: the servers behind Traefik, in this process
+//! - [`cli`]: one run of the command line, with everything expected that it may print
+//! - [`load`], [`poll`], [`http`]: clients: constant load, a hand-made poller, a plain GET
+//! - [`eventually`]: waits for what becomes true, instead of sleeping
+//!
+//! What waits is async. Start processes from the test's own body, not from `spawn_blocking`: see [`process::guarded`].
+
+#![allow(
+    dead_code,
+    reason = "one harness for all tests, while some of them are still being written"
+)]
+
+pub(crate) mod backend;
+pub(crate) mod cli;
+pub(crate) mod eventually;
+pub(crate) mod http;
+pub(crate) mod load;
+pub(crate) mod poll;
+pub(crate) mod port;
+pub(crate) mod process;
+pub(crate) mod provider;
+pub(crate) mod redis;
+pub(crate) mod traefik;
+
+pub(crate) use eventually::eventually;
