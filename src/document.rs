@@ -24,7 +24,7 @@ use crate::traffic::Traffic;
 pub const MARKER_PATH: &str = "/bluegreen/revision/";
 
 /// The name of the marker's router.
-const MARKER_ROUTER: &str = "bluegreen-marker";
+pub const MARKER_ROUTER: &str = "bluegreen-marker";
 
 /// The document: Traefik's dynamic configuration, as the bytes that go out, and their revision.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,6 +25,8 @@ pub struct Report {
     pub provider: String,
     /// Its version.
     pub version: String,
+    /// Whether it has stopped, and this is its last report. Its instances serve on.
+    pub stopped: bool,
     /// The stack's traffic in the document that it serves; none while it has none to serve.
     pub traffic: Option<String>,
     /// The revision of that document.
@@ -77,7 +79,7 @@ pub struct Aged {
 impl Aged {
     /// Whether the provider still writes reports.
     pub fn runs(&self) -> bool {
-        self.age < STOPPED_AFTER
+        !self.report.stopped && self.age < STOPPED_AFTER
     }
 }
 
@@ -109,8 +111,9 @@ impl Seen<'_> {
 /// The fleet: every instance that is not gone, each once, by its name.
 pub fn fleet(reports: &[Aged]) -> BTreeMap<&str, Seen<'_>> {
     let mut fleet: BTreeMap<&str, Seen<'_>> = BTreeMap::new();
-    for Aged { report, age } in reports {
-        let provider_runs = *age < STOPPED_AFTER;
+    for aged in reports {
+        let Aged { report, age } = aged;
+        let provider_runs = aged.runs();
         for instance in &report.instances {
             let unseen = instance.seen + age.as_secs_f64();
             let backoff = if provider_runs { 0.0 } else { BACKOFF.as_secs_f64() };

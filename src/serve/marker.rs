@@ -2,6 +2,9 @@
 //!
 //! A Traefik that rejects a document polls on just the same. So where the config has a marker, the document has a
 //! router that names its own revision; the instance that answers it with 418 has applied that document.
+//!
+//! On an entrypoint with `api.insecure` Traefik's dashboard takes every path before any router of ours; there its API
+//! is asked for the marker's router instead.
 
 use std::collections::HashSet;
 use std::io;
@@ -9,15 +12,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http_body_util::Empty;
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::HOST;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use tokio::net::TcpStream;
 
 use super::Shared;
-use crate::document::{MARKER_PATH, Revision};
+use crate::document::{MARKER_PATH, MARKER_ROUTER, Revision};
 
 /// How long one question may take.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -26,6 +31,11 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// milliseconds to apply a document.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// More than any answer that is expected has, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+type Sender = SendRequest<Empty<Bytes>>;
 
 /// Asks each instance that has fetched the current document until it has applied it.
 pub async fn ask_all(shared: Arc<Shared>) {
@@ -68,8 +78,8 @@ async fn ask_until_applied(shared: &Shared, id: &str, address: SocketAddr, revis
     loop {
         let asked = tokio::time::timeout(TIMEOUT, ask(&mut connection, address, revision)).await;
         let error = match asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(StatusCode::IM_A_TEAPOT) => return true,
-            Ok(_) => None,
+            Ok(true) => return true,
+            Ok(false) => None,
             Err(error) => {
                 connection = None;
                 Some(error)
@@ -94,11 +104,7 @@ async fn ask_until_applied(shared: &Shared, id: &str, address: SocketAddr, revis
 }
 
 /// Asks once, over a connection that is kept for the next time.
-async fn ask(
-    connection: &mut Option<SendRequest<Empty<Bytes>>>,
-    address: SocketAddr,
-    revision: &Revision,
-) -> io::Result<StatusCode> {
+async fn ask(connection: &mut Option<Sender>, address: SocketAddr, revision: &Revision) -> io::Result<bool> {
     if connection.as_ref().is_none_or(SendRequest::is_closed) {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -109,11 +115,31 @@ async fn ask(
     let Some(sender) = connection else {
         return Err(io::ErrorKind::NotConnected.into());
     };
+    let (status, _) = get(sender, address, &format!("{MARKER_PATH}{revision}")).await?;
+    if status == StatusCode::IM_A_TEAPOT {
+        return Ok(true);
+    }
+    let (status, body) = get(sender, address, &format!("/api/http/routers/{MARKER_ROUTER}@http")).await?;
+    let router: ApiRouter = match status {
+        StatusCode::OK => serde_json::from_slice(&body).unwrap_or_default(),
+        _ => return Ok(false),
+    };
+    Ok(router.status == "enabled" && router.rule.contains(revision.as_str()))
+}
+
+/// A router as Traefik's API shows it (`pkg/api/handler_http.go`).
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ApiRouter {
+    status: String,
+    rule: String,
+}
+
+async fn get(sender: &mut Sender, address: SocketAddr, path: &str) -> io::Result<(StatusCode, Bytes)> {
     sender.ready().await.map_err(io::Error::other)?;
-    let request = Request::get(format!("{MARKER_PATH}{revision}"))
-        .header("host", address.to_string())
-        .body(Empty::new())
-        .map_err(io::Error::other)?;
+    let request = Request::get(path).header(HOST, address.to_string()).body(Empty::new()).map_err(io::Error::other)?;
     let answer = sender.send_request(request).await.map_err(io::Error::other)?;
-    Ok(answer.status())
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), MAX_BODY).collect().await.map_err(io::Error::other)?;
+    Ok((status, body.to_bytes()))
 }

@@ -114,7 +114,7 @@ pub async fn run(settings: Settings, listener: TcpListener, stop: impl Future<Ou
     let kept = writer.kept();
     let mut background = tokio::task::JoinSet::new();
     background.spawn(follow(store.clone(), followed, event_sender));
-    background.spawn(reporter::report(Arc::clone(&shared), store, outside));
+    background.spawn(reporter::report(Arc::clone(&shared), store.clone(), outside));
     background.spawn(marker::ask_all(Arc::clone(&shared)));
     background.spawn(reload::watch(config_path, state_dir, Arc::clone(&state), config_sender));
     let writer = tokio::spawn(write(writer, events, configs, keys, outside_sender));
@@ -138,6 +138,7 @@ pub async fn run(settings: Settings, listener: TcpListener, stop: impl Future<Ou
     };
     // The writer ends with the last that tells it something, and the disk's keeper after it.
     background.shutdown().await;
+    reporter::farewell(&shared, &store).await;
     writer.await.ok();
     if let Some(keeper) = keeper {
         keeper.await.ok();

@@ -19,6 +19,9 @@ use crate::store::{Session, Store, StoreError};
 /// report and not thousands.
 const GATHER: Duration = Duration::from_millis(2);
 
+/// A store that does not answer must not delay the end.
+const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Reports for as long as the provider runs.
 pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiver<OutsideChange>) {
     let mut changes = shared.fleet.changes();
@@ -79,12 +82,28 @@ async fn write(
         }
         recorded?;
     }
+    tell(shared, session, false).await
+}
+
+/// The last report, when the provider stops: its instances serve on, but through it they get nothing new.
+pub async fn farewell(shared: &Shared, store: &Store) {
+    let told = async { tell(shared, &mut store.connect().await?, true).await };
+    match tokio::time::timeout(FAREWELL_TIMEOUT, told).await {
+        Ok(Ok(())) => {}
+        // It is found out by the age of the report before.
+        Ok(Err(error)) => tracing::debug!(%error, "the last report could not be written"),
+        Err(_) => tracing::debug!("the last report took too long"),
+    }
+}
+
+async fn tell(shared: &Shared, session: &mut Session, stopped: bool) -> Result<(), StoreError> {
     let serving = shared.state.serving();
     let instances: Vec<_> = shared.fleet.overview().into_iter().map(|instance| instance.entry).collect();
     for (name, stack) in &serving.config.stacks {
         let known = serving.stacks.get(name).filter(|_| serving.document.is_some());
         let report = Report {
             provider: shared.provider.clone(),
+            stopped,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             traffic: known.map(|known| known.traffic.to_string()),
             revision: serving.document.as_ref().map(|document| document.revision.to_string()),
