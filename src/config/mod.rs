@@ -6,6 +6,7 @@ mod address;
 mod dangling;
 mod files;
 mod findings;
+mod frame;
 mod interpolate;
 mod kinds;
 mod load;

@@ -6,8 +6,8 @@
 use serde_json::Value;
 
 use super::findings::{Findings, Span, listed, nearest, shown};
-use super::kinds::{expected, first_sentence, is, kinds};
-use super::node::{Content, Entry, Node, Scalar};
+use super::kinds::{first_sentence, is, kinds, mismatch};
+use super::node::{Content, Entry, Node};
 use super::path::Path;
 use super::schema::{TRAEFIK, properties, referred};
 use crate::traefik::patterns;
@@ -82,7 +82,7 @@ impl Shape<'_> {
         self.coerce(&mut node, schema);
         let kinds = kinds(self.schema, schema);
         if !kinds.is_empty() && !kinds.iter().any(|kind| is(&node, kind)) {
-            self.mismatch(&node, at);
+            mismatch(self.schema, &node, at.schema, at.path, self.findings);
             return None;
         }
         match &node.content {
@@ -151,7 +151,7 @@ impl Shape<'_> {
                 read
             }
             None => {
-                self.mismatch(node, at);
+                mismatch(self.schema, node, at.schema, at.path, self.findings);
                 None
             }
         }
@@ -179,7 +179,7 @@ impl Shape<'_> {
             _ => true,
         };
         if !fits || !listed {
-            self.mismatch(node, at);
+            mismatch(self.schema, node, at.schema, at.path, self.findings);
         }
         fits && listed
     }
@@ -324,34 +324,5 @@ impl Shape<'_> {
             }
         }
         complete
-    }
-
-    /// Tells what was expected, and what came.
-    fn mismatch(&mut self, node: &Node, at: Place<'_>) {
-        let found = node.describe();
-        let expected = expected(self.schema, at.schema);
-        let finding = self.findings.error(
-            node.span,
-            at.path,
-            format!("expected {expected}, found {found}"),
-        );
-        let kinds = kinds(self.schema, at.schema);
-        let wants = |kind: &str| kinds.contains(&kind);
-        let Content::Scalar(scalar) = &node.content else {
-            return;
-        };
-        let written = scalar.shown();
-        match &scalar.value {
-            Value::Null => finding.hint("give it a value, or remove the key"),
-            Value::String(text) if matches!(text.as_str(), "yes" | "no" | "on" | "off") => {
-                finding.hint("write `true` or `false`: this is a text in YAML 1.2")
-            }
-            _ if wants("string") => finding.hint(format!("quote it: `\"{written}\"`")),
-            Value::String(text) if !Scalar::new(text.clone(), true).value.is_string() => {
-                finding.hint("remove the quotes")
-            }
-            _ if wants("array") => finding.hint(format!("make it a list: `[{written}]`")),
-            _ => return,
-        };
     }
 }

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::findings::{Findings, Source, Span, shown};
+use super::frame::{Frame, Items, Key, Size};
 use super::interpolate::interpolate;
-use super::node::{Content, Entry, Node, Scalar};
+use super::node::{Content, Node, Scalar};
 use super::path::Path;
 
 /// The deepest nesting; a config is about ten deep.
@@ -74,40 +75,6 @@ pub(super) fn read(
             .hint("it needs `stacks:`; `bluegreen init` writes a first one");
     }
     root
-}
-
-/// A mapping or list that has begun.
-struct Frame {
-    span: Span,
-    anchor: usize,
-    size: Size,
-    items: Items,
-}
-
-enum Items {
-    List(Vec<Node>),
-    Map {
-        entries: Vec<Entry>,
-        index: HashMap<String, usize>,
-        merged: Vec<Node>,
-        key: Option<Key>,
-    },
-}
-
-/// A key whose value comes next.
-enum Key {
-    Text(String, Span),
-    /// `<<`
-    Merge,
-    /// Something that can't be a key, and was reported.
-    Bad,
-}
-
-/// How much a node weighs, and how deep it is.
-#[derive(Clone, Copy)]
-struct Size {
-    weight: usize,
-    height: usize,
 }
 
 struct Reader<'a> {
@@ -363,95 +330,5 @@ impl Reader<'_> {
             }
         }
         path
-    }
-}
-
-/// Why an item has no place in a mapping.
-struct Problem {
-    span: Span,
-    key: String,
-    message: String,
-    hint: &'static str,
-    other: Option<Span>,
-}
-
-impl Items {
-    /// Takes the next node: an item, a key or a value.
-    fn take(&mut self, mut node: Node) -> Result<(), Problem> {
-        let Self::Map {
-            entries,
-            index,
-            merged,
-            key,
-        } = self
-        else {
-            if let Self::List(nodes) = self {
-                nodes.push(node);
-            }
-            return Ok(());
-        };
-        let problem = |span, key: &str, message, hint| {
-            Err(Problem {
-                span,
-                key: key.to_owned(),
-                message,
-                hint,
-                other: None,
-            })
-        };
-        match key.take() {
-            None => match node.content {
-                Content::Scalar(scalar) if scalar.text == "<<" && !scalar.value.is_null() => {
-                    *key = Some(Key::Merge);
-                    Ok(())
-                }
-                Content::Scalar(scalar) => {
-                    *key = Some(Key::Text(scalar.text, node.span));
-                    Ok(())
-                }
-                _ => {
-                    *key = Some(Key::Bad);
-                    let message = "a mapping or a list can't be a key".to_owned();
-                    problem(node.span, "?", message, "write a text before the `:`")
-                }
-            },
-            Some(Key::Bad) => Ok(()),
-            Some(Key::Merge) => {
-                let span = node.span;
-                let nodes = match node.content {
-                    Content::List(nodes) => nodes,
-                    _ => vec![node],
-                };
-                let maps = nodes.iter().all(|n| matches!(n.content, Content::Map(_)));
-                merged.extend(nodes);
-                if maps {
-                    return Ok(());
-                }
-                let message = "only a mapping, or a list of them, can be merged".to_owned();
-                problem(span, "<<", message, "name an anchor: `<<: *anchor`")
-            }
-            Some(Key::Text(name, span)) => {
-                // A key without a value has no place of its own to show.
-                if node.span.start == node.span.end {
-                    node.span = span;
-                }
-                if let Some(first) = index.get(&name) {
-                    return Err(Problem {
-                        span,
-                        message: format!("the key `{}` is given twice", shown(&name)),
-                        key: name,
-                        hint: "keep one of the two",
-                        other: Some(entries[*first].span),
-                    });
-                }
-                index.insert(name.clone(), entries.len());
-                entries.push(Entry {
-                    key: name,
-                    span,
-                    node,
-                });
-                Ok(())
-            }
-        }
     }
 }
