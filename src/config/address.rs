@@ -2,8 +2,6 @@
 
 use url::Url;
 
-use super::findings::shown;
-
 /// An address that can't be used, and what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unusable {
@@ -17,7 +15,6 @@ pub(super) struct Unusable {
 ///
 /// Traefik takes no more of it than that: a path in it, for one, it ignores. `written` is how to show it.
 pub(super) fn url(text: &str, written: &str) -> Result<String, Unusable> {
-    let written = shown(written);
     let unusable = |message: &str, hint: &str| {
         Err(Unusable {
             message: format!("the URL `{written}` {message}"),
@@ -72,7 +69,6 @@ pub(super) fn reference(text: &str, written: &str) -> Result<String, Unusable> {
     if valid {
         return Ok(text.to_owned());
     }
-    let written = shown(written);
     Err(Unusable {
         message: format!("`{written}` is neither a URL nor a service of another provider"),
         hint: "write it as in `http://127.0.0.1:8080` or `api@docker`".to_owned(),

@@ -55,7 +55,7 @@ pub(super) fn resolve(raw: RawConfig, complete: bool, resolver: &mut Resolver<'_
         let stack = stack(raw, &path, resolver);
         if let Some(first) = keys.get(&stack.key) {
             let other = resolver.tree.value_span(&first.key("key"));
-            let key = shown(&stack.key);
+            let key = resolver.shown(&path.key("key"), &stack.key);
             resolver
                 .error_at_value(
                     &path.key("key"),
@@ -83,7 +83,8 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
     for (i, entry_point) in raw.entry_points.iter().enumerate() {
         resolver.word(&entry_points.index(i), entry_point);
         if raw.entry_points[..i].contains(entry_point) {
-            let message = format!("the entrypoint `{}` is named twice", shown(entry_point));
+            let name = resolver.shown(&entry_points.index(i), entry_point);
+            let message = format!("the entrypoint `{name}` is named twice");
             resolver
                 .error_at_value(&entry_points.index(i), message)
                 .hint("keep one of the two");
@@ -91,7 +92,7 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
     }
     let production = raw.production.and_then(|text| {
         let path = path.key("production");
-        let written = resolver.written(&path, &text);
+        let written = resolver.shown(&path, &text);
         resolver.usable(&path, address::url(&text, &written))
     });
     for key in ["preview", "checks"] {
@@ -144,18 +145,22 @@ fn colors(raw: &[String], path: &Path, resolver: &mut Resolver<'_>) -> Colors {
     let mut names: Vec<Color> = Vec::new();
     for (i, name) in raw.iter().enumerate() {
         match name.parse::<Color>() {
-            Err(error) => {
+            Err(_) => {
+                let name = resolver.shown(&path.index(i), name);
                 resolver
-                    .error_at_value(&path.index(i), error.to_string())
-                    .hint("rename it");
+                    .error_at_value(&path.index(i), format!("`{name}` can't be a color"))
+                    .hint(
+                        "up to 32 letters, digits, `-` and `_`, beginning with a letter or digit",
+                    );
             }
             Ok(color) => match names.iter().position(|c| *c == color) {
                 Some(first) => {
                     let other = resolver.tree.value_span(&path.index(first));
+                    let name = resolver.shown(&path.index(i), name);
                     resolver
                         .error_at_value(
                             &path.index(i),
-                            format!("the color `{color}` is named twice"),
+                            format!("the color `{name}` is named twice"),
                         )
                         .hint("each color is a deployment of its own: remove one of the two")
                         .other(other);
@@ -212,13 +217,12 @@ impl Resolver<'_> {
         }
     }
 
-    /// The text at a path as it is written, without the values of variables.
-    pub(super) fn written(&self, path: &Path, text: &str) -> String {
+    /// The text at a path for a message: as it is written, without the values of variables.
+    pub(super) fn shown(&self, path: &Path, text: &str) -> String {
         match self.tree.at(path).map(|node| &node.content) {
-            Some(Content::Scalar(scalar)) => scalar.written.clone(),
-            _ => None,
+            Some(Content::Scalar(scalar)) => scalar.shown(),
+            _ => shown(text),
         }
-        .unwrap_or_else(|| text.to_owned())
     }
 
     /// The address, or a mistake at it.

@@ -52,7 +52,7 @@ fn refine(schema: &mut Value) {
     }
 }
 
-/// The definition that a schema refers to, its name, and whether it describes something of Traefik's.
+/// The definition that a schema refers to, with its name.
 pub(super) fn referred<'a>(root: &'a Value, schema: &'a Value) -> Option<(&'a str, &'a Value)> {
     let name = schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/")?;
     Some((name, root.get("$defs")?.get(name)?))
@@ -61,4 +61,21 @@ pub(super) fn referred<'a>(root: &'a Value, schema: &'a Value) -> Option<(&'a st
 /// The properties that a schema names.
 pub(super) fn properties(schema: &Value) -> Option<&Map<String, Value>> {
     schema.get("properties")?.as_object()
+}
+
+/// Where else than in this schema a key belongs, in words, for a key that is not one of its own.
+pub(super) fn home(root: &Value, schema: &Value, key: &str) -> Option<String> {
+    let has = |schema: &Value| properties(schema).is_some_and(|p| p.contains_key(key));
+    for (name, field) in properties(schema)? {
+        let inner = referred(root, field).map_or(field, |(_, schema)| schema);
+        if has(inner) {
+            return Some(format!("it belongs in `{name}`: `{name}: {{ {key}: … }}`"));
+        }
+    }
+    if has(root) {
+        return Some("it belongs at the top of the file".to_owned());
+    }
+    let mut definitions = root.get("$defs")?.as_object()?.iter();
+    let (name, _) = definitions.find(|(name, s)| !name.starts_with(TRAEFIK) && has(s))?;
+    Some(format!("it belongs in a {}", name.to_lowercase()))
 }

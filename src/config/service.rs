@@ -116,7 +116,7 @@ fn servers(
 fn of_color(raw: RawServers, path: &Path, resolver: &mut Resolver<'_>) -> Option<Servers> {
     match raw {
         RawServers::One(text) => {
-            let written = resolver.written(path, &text);
+            let written = resolver.shown(path, &text);
             let looks_like_a_url = text.contains("://") || !text.contains('@');
             if looks_like_a_url {
                 let url = resolver.usable(path, address::url(&text, &written))?;
@@ -129,7 +129,7 @@ fn of_color(raw: RawServers, path: &Path, resolver: &mut Resolver<'_>) -> Option
             let mut urls: Vec<String> = Vec::new();
             for (i, text) in texts.iter().enumerate() {
                 let path = path.index(i);
-                let written = resolver.written(&path, text);
+                let written = resolver.shown(&path, text);
                 let Some(url) = resolver.usable(&path, address::url(text, &written)) else {
                     continue;
                 };

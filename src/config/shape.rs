@@ -9,7 +9,7 @@ use super::findings::{Findings, Span, listed, nearest, shown};
 use super::kinds::{first_sentence, is, kinds, mismatch};
 use super::node::{Content, Entry, Node};
 use super::path::Path;
-use super::schema::{TRAEFIK, properties, referred};
+use super::schema::{TRAEFIK, home, properties, referred};
 use crate::traefik::patterns;
 
 /// The most names that a hint lists.
@@ -271,13 +271,15 @@ impl Shape<'_> {
         at: Place<'_>,
     ) -> Option<&'k str> {
         let name = shown(&entry.key);
-        let meant = nearest(&entry.key, known.clone());
-        let mut hint = match meant {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None if known.clone().count() > LISTED => {
-                format!("known here are {}, …", listed(known.take(LISTED)))
+        let home = home(self.schema, at.schema, &entry.key);
+        let meant = nearest(&entry.key, known.clone()).filter(|_| home.is_none());
+        let mut hint = match (home, meant) {
+            (Some(home), _) => home,
+            (None, Some(meant)) => format!("did you mean `{meant}`?"),
+            (None, None) => {
+                let more = known.clone().nth(LISTED).map_or("", |_| ", …");
+                format!("known here are {}{more}", listed(known.take(LISTED)))
             }
-            None => format!("known here are {}", listed(known)),
         };
         match (at.verbatim, self.lenient) {
             (false, _) => self

@@ -62,6 +62,7 @@ fn env(name: &str) -> Option<String> {
         "HOST" => Some("10.0.0.1".to_owned()),
         "DIGITS" => Some("123".to_owned()),
         "SECRET" => Some("hunter2 ".to_owned()),
+        "WORD" => Some("hunter2".to_owned()),
         "EMPTY" => Some(String::new()),
         _ => None,
     }

@@ -35,6 +35,28 @@ fn a_variable_becomes_what_its_place_needs() {
 #[test]
 fn the_value_of_a_variable_is_never_told() {
     for (from, to) in [
+        (
+            "    services:",
+            "    colors: [blue, green, '${SECRET}']\n    services:",
+        ),
+        (
+            "    services:",
+            "    colors: [blue, '${WORD}', '${WORD}']\n    services:",
+        ),
+        (
+            "    services:",
+            "    entryPoints: ['${WORD}', '${WORD}']\n    services:",
+        ),
+        ("http://127.0.0.1:1", "${SECRET}@http"),
+        (
+            "        servers:",
+            "        router: {middlewares: ['${SECRET}']}\n        servers:",
+        ),
+        (
+            "        servers:",
+            "        health: ${SECRET}\n        servers:",
+        ),
+        ("Host(`a`)", "Host(`${SECRET}`"),
         ("http://127.0.0.1:1", "${SECRET}"),
         ("http://127.0.0.1:1", "['http://u:${SECRET}@h']"),
         ("http://127.0.0.1:1", "'${SECRET}@docker'"),
