@@ -74,7 +74,9 @@ pub(super) fn mismatch(
         Value::String(text) if matches!(text.as_str(), "yes" | "no" | "on" | "off") => {
             finding.hint("write `true` or `false`: this is a text in YAML 1.2")
         }
-        _ if wants("string") => finding.hint(format!("quote it: `\"{written}\"`")),
+        value if wants("string") && !value.is_string() => {
+            finding.hint(format!("quote it: `\"{written}\"`"))
+        }
         Value::String(text) if !Scalar::new(text.clone(), true).value.is_string() => {
             finding.hint("remove the quotes")
         }

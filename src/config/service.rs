@@ -136,7 +136,7 @@ fn of_color(raw: RawServers, path: &Path, resolver: &mut Resolver<'_>) -> Option
                 if urls.contains(&url) {
                     resolver
                         .error_at_value(&path, "this server is listed twice")
-                        .hint("remove one of the two: Traefik takes them for one");
+                        .hint("remove one of the two, or name the other replica");
                 }
                 urls.push(url);
             }

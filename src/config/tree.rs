@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::findings::{Findings, Source, Span, shown};
 use super::frame::{Frame, Items, Key, Size};
 use super::interpolate::interpolate;
 use super::node::{Content, Node, Scalar};
 use super::path::Path;
+use super::syntax;
 
 /// The deepest nesting; a config is about ten deep.
 const MAX_DEPTH: usize = 64;
@@ -57,7 +58,7 @@ pub(super) fn read(
                 reader.event(event, span)?;
             }
             Err(error) => {
-                reader.syntax(&error);
+                syntax::tell(&error, source, text, reader.findings);
                 return None;
             }
         }
@@ -271,38 +272,6 @@ impl Reader<'_> {
         let path = self.path();
         self.findings.error(span, &path, message);
         None
-    }
-
-    fn syntax(&mut self, error: &ScanError) {
-        let marker = error.marker();
-        let start = marker
-            .byte_offset()
-            .unwrap_or_default()
-            .min(self.text.len());
-        let span = Span {
-            source: self.source,
-            start,
-            end: start + self.text[start..].chars().next().map_or(0, char::len_utf8),
-            line: marker.line(),
-            column: marker.col() + 1,
-        };
-        let reason = error.info();
-        let finding = self.findings.error(
-            span,
-            &Path::default(),
-            format!("this is not YAML: {}", shown(&reason)),
-        );
-        let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line = self.text[line_start..].lines().next().unwrap_or_default();
-        if reason.contains("tab") {
-            finding.hint("indent with spaces");
-        } else if reason.contains("flow") && line.contains("${") {
-            finding.hint("within `{ }` and `[ ]`, quote what has `${` in it");
-        } else if reason.contains("unexpected character") {
-            finding.hint("quote the value");
-        } else if reason.contains("mapping values") || reason.contains("':'") {
-            finding.hint("check the indentation, and quote a value that has `: ` in it");
-        }
     }
 
     fn span(&self, span: granit_parser::Span) -> Span {

@@ -56,7 +56,7 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ("      a:", "      a b:", "4:7 stacks.s.services.\"a b\" | `a b` can't be a name", "letters"),
     // Verbatim parts
     ("        servers:", "        router: {rule: x}\n        servers:", "6:18 stacks.s.services.a.router.rule | `rule` can't be given here", "generates"),
-    ("        servers:", "        router: {prioriti: 5}\n        servers:", "6:18 stacks.s.services.a.router.prioriti | Traefik 3.7 does not know the field `prioriti`", "did you mean `priority`?; for a newer Traefik, `lenient: true`"),
+    ("        servers:", "        router: {prioriti: 5}\n        servers:", "6:18 stacks.s.services.a.router.prioriti | Traefik 3.7 does not know the field `prioriti`", "did you mean `priority`? (for a newer Traefik, `lenient: true`"),
     ("        servers:", "        router: {priority: high}\n        servers:", "6:28 stacks.s.services.a.router.priority | expected a whole number, found `high`", ""),
     ("        servers:", "        router: {middlewares: [zip]}\n        servers:", "6:32 stacks.s.services.a.router.middlewares[0] | the HTTP middleware `zip` does not exist", "define it below `traefik`"),
     ("        servers:", "        router: {tls: {options: modern}}\n        servers:", "6:33 stacks.s.services.a.router.tls.options | the TLS options `modern` does not exist", ""),
