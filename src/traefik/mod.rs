@@ -11,6 +11,7 @@
 //! drop the document is refused, and so is what Traefik would silently ignore or mangle, such as a
 //! `null` or a list in the place of a string.
 
+mod kind;
 pub mod patterns;
 pub mod references;
 pub mod schema;

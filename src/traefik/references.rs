@@ -4,9 +4,9 @@
 //! `noop@internal` by Traefik itself. Entrypoints and certificate resolvers are part of Traefik's static
 //! configuration and cannot be checked.
 
-use std::fmt;
-
 use serde_json::Value;
+
+pub use super::kind::Kind;
 
 /// One step on the way to a value in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,29 +15,6 @@ pub enum Step {
     Key(String),
     /// The entry of a list, counted from 0.
     Index(usize),
-}
-
-/// What a name refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// An HTTP router, which `parentRefs` name.
-    HttpRouter,
-    /// An HTTP service.
-    HttpService,
-    /// An HTTP middleware.
-    HttpMiddleware,
-    /// A servers transport for HTTP.
-    HttpTransport,
-    /// A TCP service.
-    TcpService,
-    /// A TCP middleware.
-    TcpMiddleware,
-    /// A servers transport for TCP.
-    TcpTransport,
-    /// A UDP service.
-    UdpService,
-    /// TLS options.
-    TlsOptions,
 }
 
 /// A place in a document that names something.
@@ -95,9 +72,6 @@ const PLACES: [(&str, Kind); 21] = [
     ("udp.routers.*.service", Kind::UdpService),
     ("udp.services.*.weighted.services.*.name", Kind::UdpService),
 ];
-
-/// The name of the TLS options that Traefik always has. They belong to no provider.
-const DEFAULT_TLS_OPTIONS: &str = "default";
 
 /// Below this likeness a name is no hint.
 const LIKENESS: f64 = 0.6;
@@ -166,12 +140,6 @@ fn collect(
     }
 }
 
-/// The value of a key, in whatever case it is written: Traefik does not mind.
-fn get<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
-    let mut entries = value.as_object()?.iter();
-    entries.find_map(|(k, v)| k.eq_ignore_ascii_case(key).then_some(v))
-}
-
 fn nearest(name: &str, defined: &[&str]) -> Option<String> {
     let name = name.strip_suffix("@http").unwrap_or(name);
     let likeness = |other: &str| strsim::normalized_damerau_levenshtein(name, other);
@@ -183,61 +151,122 @@ fn nearest(name: &str, defined: &[&str]) -> Option<String> {
         .map(|(_, other)| other.to_owned())
 }
 
-impl Kind {
-    /// The part of a document and the map in it that define things of this kind.
-    fn home(self) -> (&'static str, &'static str) {
-        match self {
-            Self::HttpRouter => ("http", "routers"),
-            Self::HttpService => ("http", "services"),
-            Self::HttpMiddleware => ("http", "middlewares"),
-            Self::HttpTransport => ("http", "serversTransports"),
-            Self::TcpService => ("tcp", "services"),
-            Self::TcpMiddleware => ("tcp", "middlewares"),
-            Self::TcpTransport => ("tcp", "serversTransports"),
-            Self::UdpService => ("udp", "services"),
-            Self::TlsOptions => ("tls", "options"),
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The way of a reference, as `http.routers.x`.
+    fn way(reference: &Reference) -> String {
+        let steps = reference.path.iter().map(|step| match step {
+            Step::Key(key) => key.clone(),
+            Step::Index(index) => index.to_string(),
+        });
+        steps.collect::<Vec<_>>().join(".")
+    }
+
+    fn names(document: &Value) -> Vec<(String, Option<String>)> {
+        let unresolved = unresolved(document).into_iter();
+        unresolved.map(|(r, hint)| (r.name, hint)).collect()
+    }
+
+    /// A document with one router whose fields are these, a middleware and a service.
+    fn with_router(router: Value) -> Value {
+        json!({ "http": {
+            "routers": { "r": router },
+            "services": { "deals-api-green": { "loadBalancer": {} } },
+            "middlewares": { "compress": { "compress": {} } },
+        } })
+    }
+
+    #[test]
+    fn every_place_is_found_with_its_kind() {
+        for (place, kind) in PLACES {
+            let place = place.replace(".services.*.name", ".services.0.name");
+            let place = place
+                .replace("mirrors.*", "mirrors.0")
+                .replace("s.*.", "s.x.");
+            let value = match place.strip_suffix(".*") {
+                Some(_) => json!(["a"]),
+                None => json!("a"),
+            };
+            let steps = place.trim_end_matches(".*").rsplit('.');
+            let document = steps.fold(value, |value, step| match step {
+                "0" => json!([value]),
+                key => json!({ key: value }),
+            });
+            let found = references(&document);
+            assert_eq!(found.len(), 1, "{document}");
+            assert_eq!(way(&found[0]), place.replace(".*", ".0"));
+            assert_eq!((found[0].kind, found[0].name.as_str()), (kind, "a"));
+            assert_eq!(unresolved(&document).len(), 1, "{document}");
         }
     }
 
-    /// The names that a document defines, and those that are always there.
-    fn defined(self, document: &Value) -> Vec<&str> {
-        let (part, map) = self.home();
-        let map = get(document, part).and_then(|part| get(part, map));
-        let names = map.and_then(Value::as_object).into_iter().flatten();
-        let mut names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
-        if self == Self::TlsOptions && !names.contains(&DEFAULT_TLS_OPTIONS) {
-            names.push(DEFAULT_TLS_OPTIONS);
-        }
-        names
+    #[test]
+    fn a_name_that_nothing_defines_comes_with_the_nearest_one() {
+        let router = json!({ "service": "deals-api-gren", "middlewares": ["compres", "other"] });
+        let hint = |name: &str| Some(name.to_owned());
+        let expected = [
+            ("deals-api-gren".to_owned(), hint("deals-api-green")),
+            ("compres".to_owned(), hint("compress")),
+            ("other".to_owned(), None),
+        ];
+        assert_eq!(names(&with_router(router)), expected);
     }
 
-    /// Whether a name is one of those that are defined, or of another provider.
-    fn is_defined(self, name: &str, defined: &[&str]) -> bool {
-        match name.split('@').nth(1) {
-            None => defined.contains(&name),
-            Some("http") => {
-                let own = name.strip_suffix("@http").unwrap_or(name);
-                // `default@http` is no name of the options `default`, which belong to no provider.
-                let default = self == Self::TlsOptions && own == DEFAULT_TLS_OPTIONS;
-                defined.contains(&own) && !default
-            }
-            Some(_) => true,
+    #[test]
+    fn a_name_of_another_provider_is_not_ours_to_judge() {
+        for name in [
+            "noop@internal",
+            "api@docker",
+            "deals-api-green@http",
+            "deals-api-green",
+        ] {
+            assert_eq!(
+                names(&with_router(json!({ "service": name }))),
+                [],
+                "{name}"
+            );
         }
+        let found = names(&with_router(json!({ "service": "deals-api-blue@http" })));
+        let hint = Some("deals-api-green".to_owned());
+        assert_eq!(found, [("deals-api-blue@http".to_owned(), hint)]);
     }
-}
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::HttpRouter => "HTTP router",
-            Self::HttpService => "HTTP service",
-            Self::HttpMiddleware => "HTTP middleware",
-            Self::HttpTransport => "HTTP servers transport",
-            Self::TcpService => "TCP service",
-            Self::TcpMiddleware => "TCP middleware",
-            Self::TcpTransport => "TCP servers transport",
-            Self::UdpService => "UDP service",
-            Self::TlsOptions => "TLS options",
-        })
+    #[test]
+    fn the_default_tls_options_are_always_there_but_not_as_ours() {
+        let tls = |name: &str| json!({ "tls": { "options": name } });
+        assert_eq!(names(&with_router(tls("default"))), []);
+        let mut document = with_router(tls("default@http"));
+        document["tls"] = json!({ "options": { "default": {}, "modern": {} } });
+        assert_eq!(names(&document).len(), 1);
+        document["http"]["routers"]["r"] = tls("modern@http");
+        assert_eq!(names(&document), []);
+    }
+
+    #[test]
+    fn a_list_may_be_one_string_and_a_key_in_any_case() {
+        let document = with_router(json!({ "Middlewares": "compress, gzip", "parentrefs": ["p"] }));
+        let found = unresolved(&document);
+        let places: Vec<_> = found
+            .iter()
+            .map(|(r, _)| (way(r), r.name.as_str()))
+            .collect();
+        let middlewares = "http.routers.r.Middlewares".to_owned();
+        let parents = "http.routers.r.parentrefs.0".to_owned();
+        assert_eq!(places, [(middlewares, "gzip"), (parents, "p")]);
+    }
+
+    #[test]
+    fn the_same_name_in_another_part_is_another_thing() {
+        let document = json!({
+            "tcp": { "routers": { "r": { "service": "s" } } },
+            "udp": { "routers": { "r": { "service": "s" } }, "services": { "s": {} } },
+        });
+        let found = unresolved(&document);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0.kind.to_string(), "TCP service");
     }
 }

@@ -1,3 +1,10 @@
 //! Integration tests, against the real Traefik and the real Redis.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "what fails here is a failed test"
+)]
+
 mod config;
+mod traefik_fields;
