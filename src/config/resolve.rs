@@ -92,8 +92,7 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
     }
     let production = raw.production.and_then(|text| {
         let path = path.key("production");
-        let written = resolver.shown(&path, &text);
-        resolver.usable(&path, address::url(&text, &written))
+        resolver.usable(&path, &text, address::url)
     });
     for key in ["preview", "checks"] {
         let path = path.key(key);
@@ -225,18 +224,21 @@ impl Resolver<'_> {
         }
     }
 
-    /// The address, or a mistake at it.
+    /// The address that a text is, or a mistake at it.
     pub(super) fn usable(
         &mut self,
         path: &Path,
-        checked: Result<String, address::Unusable>,
+        text: &str,
+        check: fn(&str) -> Result<String, address::Unusable>,
     ) -> Option<String> {
-        checked
-            .map_err(|unusable| {
-                self.error_at_value(path, unusable.message)
-                    .hint(unusable.hint);
-            })
-            .ok()
+        match check(text) {
+            Ok(address) => Some(address),
+            Err(unusable) => {
+                let message = format!("`{}` {}", self.shown(path, text), unusable.problem);
+                self.error_at_value(path, message).hint(unusable.hint);
+                None
+            }
+        }
     }
 
     /// The color of this name, or a mistake at its key; the color that was probably meant is taken for it.

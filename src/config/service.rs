@@ -116,21 +116,19 @@ fn servers(
 fn of_color(raw: RawServers, path: &Path, resolver: &mut Resolver<'_>) -> Option<Servers> {
     match raw {
         RawServers::One(text) => {
-            let written = resolver.shown(path, &text);
             let looks_like_a_url = text.contains("://") || !text.contains('@');
             if looks_like_a_url {
-                let url = resolver.usable(path, address::url(&text, &written))?;
+                let url = resolver.usable(path, &text, address::url)?;
                 return Some(Servers::Urls(vec![url]));
             }
-            let name = resolver.usable(path, address::reference(&text, &written))?;
+            let name = resolver.usable(path, &text, address::reference)?;
             Some(Servers::Reference(name))
         }
         RawServers::Many(texts) => {
             let mut urls: Vec<String> = Vec::new();
             for (i, text) in texts.iter().enumerate() {
                 let path = path.index(i);
-                let written = resolver.shown(&path, text);
-                let Some(url) = resolver.usable(&path, address::url(text, &written)) else {
+                let Some(url) = resolver.usable(&path, text, address::url) else {
                     continue;
                 };
                 if urls.contains(&url) {
