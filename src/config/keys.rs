@@ -73,8 +73,8 @@ impl Shape<'_> {
                 node,
             }));
         }
-        let complete = self.required(&read, node, at);
-        complete.then_some(Node {
+        self.required(&read, node, at);
+        Some(Node {
             span: node.span,
             content: Content::Map(read),
         })
@@ -119,17 +119,15 @@ impl Shape<'_> {
         meant.filter(|_| !(at.verbatim && self.lenient))
     }
 
-    /// Whether every required key is among what was read; tells of those that the file does not have.
-    fn required(&mut self, read: &[Entry], node: &Node, at: Place<'_>) -> bool {
+    /// Tells of the required keys that the file does not have.
+    fn required(&mut self, read: &[Entry], node: &Node, at: Place<'_>) {
         let Some(Value::Array(required)) = at.schema.get("required") else {
-            return true;
+            return;
         };
-        let mut complete = true;
         for name in required.iter().filter_map(Value::as_str) {
             if read.iter().any(|e| e.key == name) {
                 continue;
             }
-            complete = false;
             let path = at.path.key(name);
             if node.get(name).is_none() && !self.findings.broken(&path) {
                 let finding =
@@ -141,6 +139,5 @@ impl Shape<'_> {
                 }
             }
         }
-        complete
     }
 }

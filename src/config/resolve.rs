@@ -270,6 +270,9 @@ impl Resolver<'_> {
 
     /// Checks a text that can't be empty and has no white space.
     pub(super) fn word(&mut self, path: &Path, text: &str) {
+        if self.findings.broken(path) {
+            return;
+        }
         let message = if text.is_empty() {
             "this is empty"
         } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {

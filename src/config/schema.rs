@@ -23,7 +23,8 @@ pub fn json_schema() -> Value {
     schema
 }
 
-/// Takes `null` out of what is optional, which is left out instead; and line breaks out of descriptions.
+/// Takes `null` out of what is optional, which is left out instead; defaults out of what is required; and line breaks
+/// out of descriptions.
 fn refine(schema: &mut Value) {
     match schema {
         Value::Array(schemas) => schemas.iter_mut().for_each(refine),
@@ -45,6 +46,14 @@ fn refine(schema: &mut Value) {
             }
             if let Some(Value::String(text)) = keywords.get_mut("description") {
                 *text = text.replace('\n', " ").replace("  ", "\n\n");
+            }
+            if let Some(Value::Array(required)) = keywords.get("required").cloned() {
+                for name in required.iter().filter_map(Value::as_str) {
+                    let property = keywords.get_mut("properties").and_then(|p| p.get_mut(name));
+                    if let Some(Value::Object(property)) = property {
+                        property.remove("default");
+                    }
+                }
             }
             keywords.values_mut().for_each(refine);
         }

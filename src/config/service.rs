@@ -58,6 +58,9 @@ pub(super) fn service(
 }
 
 fn check_rule(rule: &str, path: &Path, resolver: &mut Resolver<'_>) {
+    if resolver.findings.broken(path) {
+        return;
+    }
     if rule.trim().is_empty() {
         resolver
             .error_at_value(path, "the rule is empty")
@@ -101,6 +104,9 @@ fn servers(
             given.push(color.clone());
             servers.extend(read.map(|read| (color, read)));
         }
+    }
+    if given.is_empty() && resolver.findings.broken(path) {
+        return servers;
     }
     for color in &colors.names {
         let path = path.key(color.as_str());

@@ -171,9 +171,11 @@ impl Shape<'_> {
     fn list(&mut self, node: &Node, nodes: &[Node], at: Place<'_>) -> Option<Node> {
         let least = at.schema.get("minItems").and_then(Value::as_u64);
         if least.is_some_and(|least| (nodes.len() as u64) < least) {
-            let least = least.unwrap_or_default();
-            let (is, entries) = (nodes.len(), if least == 1 { "entry" } else { "entries" });
-            let message = format!("at least {least} {entries} are needed here, and there is {is}");
+            let message = format!(
+                "this needs at least {}, and has {}",
+                least.unwrap_or_default(),
+                nodes.len()
+            );
             self.findings
                 .error(at.key, at.path, message)
                 .hint("add what is missing, or remove the key");

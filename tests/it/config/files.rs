@@ -141,7 +141,7 @@ fn a_broken_file_does_not_hide_the_mistakes_of_the_others() {
                 "router: { middlewares: [of-1], prio: 5 }\n        servers:",
             ),
         ),
-        ("3.yml", "stacks: { t: { services: {} } }"),
+        ("3.yml", "stacks: { t: { key: t, services: {} } }"),
         ("4.yml", ""),
     ]);
     let report = load(folder.path()).unwrap_err();
@@ -149,7 +149,7 @@ fn a_broken_file_does_not_hide_the_mistakes_of_the_others() {
     let starts = [
         "1:4  | this is not YAML: unclosed bracket",
         "6:40 stacks.s.services.a.router.prio |",
-        "1:16 stacks.t.services |",
+        "1:24 stacks.t.services |",
         "1:1  | the file is empty",
     ];
     assert_eq!(lines.len(), starts.len(), "{lines:#?}");

@@ -156,7 +156,6 @@ fn a_thousand_services_are_read_soon() {
         )
         .unwrap();
     }
-    let started = Instant::now();
     assert_eq!(good(&text).config.stacks["s"].services.len(), 1000);
     let started = Instant::now();
     let report = bad(&text

@@ -126,4 +126,18 @@ fn the_keys_of_the_example_are_in_the_schema() {
         keys(&root["$defs"]["Service"]),
         ["health", "loadBalancer", "router", "rule", "servers"]
     );
+    for (name, required) in [
+        ("Stack", vec!["services"]),
+        ("Service", vec!["rule", "servers"]),
+        ("Marker", vec!["entryPoint", "port"]),
+    ] {
+        let definition = &root["$defs"][name];
+        assert_eq!(definition["required"], Value::from(required.clone()));
+        for key in required {
+            assert!(
+                definition["properties"][key].get("default").is_none(),
+                "{name}.{key}"
+            );
+        }
+    }
 }
