@@ -27,7 +27,9 @@ impl Certificate {
     pub fn generate() -> Result<Self, rcgen::Error> {
         let mut params = rcgen::CertificateParams::new(vec!["bluegreen.default".to_owned()])?;
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(rcgen::DnType::CommonName, "bluegreen default certificate");
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "bluegreen default certificate");
         let key = rcgen::KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
         Ok(Self {
@@ -47,7 +49,10 @@ impl Certificate {
         let path = state_dir.join(FILE);
         match fs::read_to_string(&path) {
             Ok(text) => Self::from_pem(&text).ok_or_else(|| {
-                let message = format!("{} holds no certificate and key; delete it to get a new one", path.display());
+                let message = format!(
+                    "{} holds no certificate and key; delete it to get a new one",
+                    path.display()
+                );
                 io::Error::new(io::ErrorKind::InvalidData, message)
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -63,9 +68,11 @@ impl Certificate {
     fn from_pem(text: &str) -> Option<Self> {
         let key_at = text.find("-----BEGIN PRIVATE KEY-----")?;
         let (certificate, key) = text.split_at(key_at);
-        certificate.starts_with("-----BEGIN CERTIFICATE-----").then(|| Self {
-            certificate_pem: certificate.to_owned(),
-            key_pem: key.to_owned(),
-        })
+        certificate
+            .starts_with("-----BEGIN CERTIFICATE-----")
+            .then(|| Self {
+                certificate_pem: certificate.to_owned(),
+                key_pem: key.to_owned(),
+            })
     }
 }

@@ -132,7 +132,12 @@ fn render_service<'a>(
                 rest: &service.load_balancer,
             };
             let name = format!("{base}-{color}");
-            services.insert(name, Entry::LoadBalancer(OneOf { load_balancer: balancer }));
+            services.insert(
+                name,
+                Entry::LoadBalancer(OneOf {
+                    load_balancer: balancer,
+                }),
+            );
         }
     }
     let target = match traffic.sole() {
@@ -151,7 +156,11 @@ fn render_service<'a>(
     };
     let own_entry_points = service.router.contains_key("entryPoints");
     let router = Router {
-        entry_points: if own_entry_points { &[] } else { &stack.entry_points },
+        entry_points: if own_entry_points {
+            &[]
+        } else {
+            &stack.entry_points
+        },
         rule: (&*service.rule).into(),
         service: target,
         rest: Some(&service.router),
@@ -169,7 +178,10 @@ fn service_of(base: &str, service: &Service, color: &Color) -> String {
 
 /// The verbatim entries of one of the `http` section's maps.
 fn verbatim<'a>(traefik: &'a Map<String, Value>, map: &str) -> BTreeMap<String, Entry<'a>> {
-    let entries = traefik.get("http").and_then(|http| http.get(map)).and_then(Value::as_object);
+    let entries = traefik
+        .get("http")
+        .and_then(|http| http.get(map))
+        .and_then(Value::as_object);
     entries
         .into_iter()
         .flatten()
@@ -178,7 +190,11 @@ fn verbatim<'a>(traefik: &'a Map<String, Value>, map: &str) -> BTreeMap<String, 
 }
 
 /// A verbatim section without the keys that are rendered apart.
-fn section<'a>(traefik: &'a Map<String, Value>, name: &str, without: &[&str]) -> BTreeMap<&'a String, &'a Value> {
+fn section<'a>(
+    traefik: &'a Map<String, Value>,
+    name: &str,
+    without: &[&str],
+) -> BTreeMap<&'a String, &'a Value> {
     let section = traefik.get(name).and_then(Value::as_object);
     section
         .into_iter()
@@ -193,7 +209,9 @@ fn tls(traefik: &Map<String, Value>, certificate: Option<&Certificate>) -> Optio
     let Some(certificate) = certificate else {
         return verbatim.cloned();
     };
-    let mut tls = verbatim.cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    let mut tls = verbatim
+        .cloned()
+        .unwrap_or_else(|| Value::Object(Map::new()));
     tls["stores"]["default"]["defaultCertificate"] = serde_json::json!({
         "certFile": certificate.certificate_pem,
         "keyFile": certificate.key_pem,
@@ -297,8 +315,17 @@ fn to_json(configuration: &Configuration<'_>) -> Vec<u8> {
 struct ReadableAsYaml;
 
 impl serde_json::ser::Formatter for ReadableAsYaml {
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        let unprintable = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let unprintable = |c: char| {
+            matches!(
+                c,
+                '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+            )
+        };
         let mut rest = fragment;
         while let Some(at) = rest.find(unprintable) {
             let (before, from) = rest.split_at(at);

@@ -28,7 +28,13 @@ pub struct Entry {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, from, to, by, why } = self;
+        let Self {
+            at,
+            from,
+            to,
+            by,
+            why,
+        } = self;
         write!(f, "{at:.0}  {from} → {to}  by {by}")?;
         if !why.is_empty() {
             write!(f, ": {why}")?;
@@ -50,6 +56,9 @@ pub fn author() -> String {
 /// This host's name.
 pub fn host() -> String {
     let kernels = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let name = kernels.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-    name.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_else(|| "localhost".to_owned())
+    let name = kernels
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty());
+    name.or_else(|| std::env::var("HOSTNAME").ok())
+        .unwrap_or_else(|| "localhost".to_owned())
 }

@@ -75,7 +75,11 @@ impl LastGood {
 
 /// Keeps on disk what is to be there, whenever it changes, until nobody tells any more. A disk that fails is logged
 /// once and tried again at the next change and every ten seconds.
-pub async fn keep(file: LastGood, mut told: watch::Receiver<BTreeMap<String, Kept>>, errors: impl Fn()) {
+pub async fn keep(
+    file: LastGood,
+    mut told: watch::Receiver<BTreeMap<String, Kept>>,
+    errors: impl Fn(),
+) {
     const RETRY: Duration = Duration::from_secs(10);
     let mut failed = false;
     loop {
@@ -90,7 +94,9 @@ pub async fn keep(file: LastGood, mut told: watch::Receiver<BTreeMap<String, Kep
         let file = file.clone();
         let saved = tokio::task::spawn_blocking(move || file.save(&kept)).await;
         match saved.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
-            Ok(()) if std::mem::take(&mut failed) => tracing::info!("the last good traffic is on disk again"),
+            Ok(()) if std::mem::take(&mut failed) => {
+                tracing::info!("the last good traffic is on disk again")
+            }
             Ok(()) => {}
             Err(error) => {
                 errors();

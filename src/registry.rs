@@ -100,7 +100,11 @@ impl Seen<'_> {
     /// Whether its provider serves this traffic and the instance has it: applied where there is a marker, else
     /// confirmed.
     pub fn has(&self, traffic: &str) -> bool {
-        let proof = if self.provider.marker { &self.instance.applied } else { &self.instance.confirmed };
+        let proof = if self.provider.marker {
+            &self.instance.applied
+        } else {
+            &self.instance.confirmed
+        };
         self.provider_runs
             && self.provider.traffic.as_deref() == Some(traffic)
             && proof.is_some()
@@ -116,7 +120,11 @@ pub fn fleet(reports: &[Aged]) -> BTreeMap<&str, Seen<'_>> {
         let provider_runs = aged.runs();
         for instance in &report.instances {
             let unseen = instance.seen + age.as_secs_f64();
-            let backoff = if provider_runs { 0.0 } else { BACKOFF.as_secs_f64() };
+            let backoff = if provider_runs {
+                0.0
+            } else {
+                BACKOFF.as_secs_f64()
+            };
             if unseen > instance.gone_after + backoff {
                 continue;
             }
@@ -128,7 +136,9 @@ pub fn fleet(reports: &[Aged]) -> BTreeMap<&str, Seen<'_>> {
             };
             match fleet.entry(&instance.id) {
                 std::collections::btree_map::Entry::Occupied(mut known) => {
-                    if (seen.provider_runs, -seen.unseen) > (known.get().provider_runs, -known.get().unseen) {
+                    if (seen.provider_runs, -seen.unseen)
+                        > (known.get().provider_runs, -known.get().unseen)
+                    {
                         known.insert(seen);
                     }
                 }

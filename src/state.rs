@@ -147,7 +147,11 @@ pub struct Writer {
 
 impl Writer {
     /// Starts with what is on disk; nothing is published as a document before the first event.
-    pub fn new(config: Config, certificate: Option<Certificate>, on_disk: BTreeMap<String, Kept>) -> Self {
+    pub fn new(
+        config: Config,
+        certificate: Option<Certificate>,
+        on_disk: BTreeMap<String, Kept>,
+    ) -> Self {
         let config = Arc::new(config);
         let store = StoreState {
             connected: false,
@@ -195,7 +199,10 @@ impl Writer {
     /// The keys to follow: those of the config in force and of one that waits.
     pub fn keys(&self) -> Vec<String> {
         let configs = [Some(&self.config), self.pending.as_ref()];
-        let stacks = configs.into_iter().flatten().flat_map(|config| config.stacks.values());
+        let stacks = configs
+            .into_iter()
+            .flatten()
+            .flat_map(|config| config.stacks.values());
         let keys: BTreeSet<_> = stacks.map(|stack| stack.key.clone()).collect();
         keys.into_iter().collect()
     }
@@ -226,9 +233,15 @@ impl Writer {
     pub fn on_config(&mut self, config: Config, certificate: Option<Certificate>) {
         for (name, stack) in &config.stacks {
             if let Some(known) = self.stacks.get(name)
-                && let Some(gone) = known.traffic.colors().find(|color| !stack.colors.contains(color))
+                && let Some(gone) = known
+                    .traffic
+                    .colors()
+                    .find(|color| !stack.colors.contains(color))
             {
-                self.state.counters.refused_reloads.fetch_add(1, Ordering::Relaxed);
+                self.state
+                    .counters
+                    .refused_reloads
+                    .fetch_add(1, Ordering::Relaxed);
                 tracing::error!(
                     stack = name, color = %gone,
                     "the new config is refused: the color has traffic now, but the config no longer names it; \
@@ -243,7 +256,11 @@ impl Writer {
         self.pending = Some(config);
         self.publish();
         if let Some(pending) = &self.pending {
-            let unknown: Vec<_> = pending.stacks.keys().filter(|name| !self.stacks.contains_key(*name)).collect();
+            let unknown: Vec<_> = pending
+                .stacks
+                .keys()
+                .filter(|name| !self.stacks.contains_key(*name))
+                .collect();
             tracing::info!(stacks = ?unknown, "the new config waits until the store tells the traffic of its new stacks");
         }
     }
@@ -262,11 +279,17 @@ impl Writer {
                         traffic,
                         since: kept.since,
                         by: kept.by.clone(),
-                        source: if kept.default { Source::Default } else { Source::Disk },
+                        source: if kept.default {
+                            Source::Default
+                        } else {
+                            Source::Disk
+                        },
                     };
                     self.stacks.insert(name.clone(), state);
                 }
-                Err(error) => tracing::warn!(stack = name, %error, "the last good traffic on disk is not used"),
+                Err(error) => {
+                    tracing::warn!(stack = name, %error, "the last good traffic on disk is not used")
+                }
             }
         }
     }
@@ -285,11 +308,18 @@ impl Writer {
     }
 
     fn store_lost(&mut self, reason: String) {
-        self.state.counters.store_errors.fetch_add(1, Ordering::Relaxed);
+        self.state
+            .counters
+            .store_errors
+            .fetch_add(1, Ordering::Relaxed);
         if self.store.error.is_some() {
             return;
         }
-        let unknown = self.config.stacks.keys().any(|name| !self.stacks.contains_key(name));
+        let unknown = self
+            .config
+            .stacks
+            .keys()
+            .any(|name| !self.stacks.contains_key(name));
         let meanwhile = if unknown {
             "the traffic is not known, neither from the state directory: the endpoint answers 503 until the store answers"
         } else {
@@ -309,7 +339,11 @@ impl Writer {
             Reading::Value(value) => match Traffic::parse(value, &stack.colors) {
                 Ok(traffic) => {
                     if self.problems.remove(name).is_some() {
-                        tracing::info!(stack = name, key = stack.key, "the key holds a traffic value again");
+                        tracing::info!(
+                            stack = name,
+                            key = stack.key,
+                            "the key holds a traffic value again"
+                        );
                     }
                     return self.on_traffic(name, stack, traffic, value, key.newest.as_ref());
                 }
@@ -360,7 +394,15 @@ impl Writer {
             let by = told.map_or(known.by.as_str(), |entry| &entry.by).to_owned();
             let since = told.map_or(known.since, |entry| entry.at);
             let source = Source::Store;
-            self.stacks.insert(name.to_owned(), StackState { traffic, since, by, source });
+            self.stacks.insert(
+                name.to_owned(),
+                StackState {
+                    traffic,
+                    since,
+                    by,
+                    source,
+                },
+            );
             return None;
         }
         let from = known.map(|known| known.traffic.to_string());
@@ -369,7 +411,9 @@ impl Writer {
         match &from {
             Some(from) => {
                 self.state.counters.changes.fetch_add(1, Ordering::Relaxed);
-                let why = told.map(|entry| entry.why.as_str()).filter(|why| !why.is_empty());
+                let why = told
+                    .map(|entry| entry.why.as_str())
+                    .filter(|why| !why.is_empty());
                 tracing::info!(stack = name, from, to = %traffic, by, why, "the traffic moves");
             }
             None => tracing::info!(stack = name, %traffic, by, "the traffic is known"),
@@ -386,7 +430,15 @@ impl Writer {
             },
         });
         let source = Source::Store;
-        self.stacks.insert(name.to_owned(), StackState { traffic, since, by, source });
+        self.stacks.insert(
+            name.to_owned(),
+            StackState {
+                traffic,
+                since,
+                by,
+                source,
+            },
+        );
         outside
     }
 
@@ -407,7 +459,10 @@ impl Writer {
         if self.problems.get(name) == Some(&problem) {
             return;
         }
-        self.state.counters.unusable_values.fetch_add(1, Ordering::Relaxed);
+        self.state
+            .counters
+            .unusable_values
+            .fetch_add(1, Ordering::Relaxed);
         let key = &stack.key;
         match self.stacks.get(name) {
             Some(known) => tracing::warn!(
@@ -415,7 +470,9 @@ impl Writer {
                 "the key holds no traffic value; the last good traffic stands: set it with `bluegreen flip` or `SET`"
             ),
             None => tracing::error!(
-                stack = name, key, problem,
+                stack = name,
+                key,
+                problem,
                 "the key holds no traffic value and no earlier one is known: \
                  the endpoint answers 503 until it is set to a color"
             ),
@@ -425,21 +482,44 @@ impl Writer {
 
     /// Publishes what is known now.
     fn publish(&mut self) {
-        if let Some(pending) = self.pending.take_if(|config| config.stacks.keys().all(|name| self.stacks.contains_key(name))) {
+        if let Some(pending) = self.pending.take_if(|config| {
+            config
+                .stacks
+                .keys()
+                .all(|name| self.stacks.contains_key(name))
+        }) {
             self.config = pending;
-            self.stacks.retain(|name, _| self.config.stacks.contains_key(name));
-            self.problems.retain(|name, _| self.config.stacks.contains_key(name));
+            self.stacks
+                .retain(|name, _| self.config.stacks.contains_key(name));
+            self.problems
+                .retain(|name, _| self.config.stacks.contains_key(name));
             self.state.counters.reloads.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(stacks = self.config.stacks.len(), "the new config is in force");
+            tracing::info!(
+                stacks = self.config.stacks.len(),
+                "the new config is in force"
+            );
         }
         let before = self.state.serving();
-        let known = self.config.stacks.keys().all(|name| self.stacks.contains_key(name));
-        let same = Arc::ptr_eq(&before.config, &self.config) && same_traffic(&before.stacks, &self.stacks);
+        let known = self
+            .config
+            .stacks
+            .keys()
+            .all(|name| self.stacks.contains_key(name));
+        let same =
+            Arc::ptr_eq(&before.config, &self.config) && same_traffic(&before.stacks, &self.stacks);
         let document = match &before.document {
             Some(document) if same => Some(document.clone()),
             _ if known => {
-                let traffic = self.stacks.iter().map(|(name, stack)| (name.clone(), stack.traffic.clone())).collect();
-                Some(document::render(&self.config, &traffic, self.certificate.as_ref()))
+                let traffic = self
+                    .stacks
+                    .iter()
+                    .map(|(name, stack)| (name.clone(), stack.traffic.clone()))
+                    .collect();
+                Some(document::render(
+                    &self.config,
+                    &traffic,
+                    self.certificate.as_ref(),
+                ))
             }
             _ => None,
         };
@@ -463,7 +543,10 @@ impl Writer {
         self.state.revision.send_if_modified(|published| {
             let differs = *published != revision;
             if differs {
-                tracing::debug!(revision = revision.as_ref().map(Revision::as_str), "new document");
+                tracing::debug!(
+                    revision = revision.as_ref().map(Revision::as_str),
+                    "new document"
+                );
                 *published = revision;
             }
             differs
@@ -496,5 +579,8 @@ impl Writer {
 }
 
 fn same_traffic(a: &BTreeMap<String, StackState>, b: &BTreeMap<String, StackState>) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|((name, a), (other, b))| name == other && a.traffic == b.traffic)
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .all(|((name, a), (other, b))| name == other && a.traffic == b.traffic)
 }

@@ -28,7 +28,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 #[derive(Debug, Args)]
 pub struct ChangeFlags {
     /// Why, for the history
-    #[arg(long, env = "BLUEGREEN_WHY", default_value = "", hide_default_value = true, value_name = "TEXT")]
+    #[arg(
+        long,
+        env = "BLUEGREEN_WHY",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "TEXT"
+    )]
     why: String,
     /// Only set the key; wait for no instance
     #[arg(long, env = "BLUEGREEN_NO_WAIT")]
@@ -75,14 +81,22 @@ impl Before {
 pub async fn look(store: &Store, stack: &Stack) -> Result<Before, Failure> {
     let failed = |error| Failure::store(store, &error);
     let mut session = store.connect().await.map_err(failed)?;
-    let mut keys = session.read(std::slice::from_ref(&stack.key)).await.map_err(failed)?;
+    let mut keys = session
+        .read(std::slice::from_ref(&stack.key))
+        .await
+        .map_err(failed)?;
     let reports = session.reports(&stack.key).await.map_err(failed)?;
     let key = keys.remove(&stack.key).unwrap_or(KeyState {
         reading: Reading::Missing,
         newest: None,
     });
     let traffic = in_force(stack, &key, &reports);
-    Ok(Before { session, key, reports, traffic })
+    Ok(Before {
+        session,
+        key,
+        reports,
+        traffic,
+    })
 }
 
 /// The traffic in force: what the key says; else what all providers serve; else what the history says; else the first
@@ -94,7 +108,11 @@ pub fn in_force(stack: &Stack, key: &KeyState, reports: &[Aged]) -> Option<Traff
     {
         return Some(traffic);
     }
-    let served: BTreeSet<_> = reports.iter().filter(|aged| aged.runs()).filter_map(|aged| aged.report.traffic.as_deref()).collect();
+    let served: BTreeSet<_> = reports
+        .iter()
+        .filter(|aged| aged.runs())
+        .filter_map(|aged| aged.report.traffic.as_deref())
+        .collect();
     if let (1, Some(traffic)) = (served.len(), served.first()) {
         return parse(traffic);
     }
@@ -151,14 +169,18 @@ impl Change<'_> {
     ///
     /// See the exit codes of `flip`.
     pub async fn make(self, before: Before) -> Result<(), Failure> {
-        let Before { mut session, key, reports, traffic } = before;
+        let Before {
+            mut session,
+            key,
+            reports,
+            traffic,
+        } = before;
         let from = traffic.as_ref();
         if self.flags.dry_run {
             self.show_plan(from, &reports);
             return Ok(());
         }
-        let key_says_so =
-            matches!(&key.reading, Reading::Value(value) if Traffic::parse(value, &self.stack.colors).as_ref() == Ok(&self.to));
+        let key_says_so = matches!(&key.reading, Reading::Value(value) if Traffic::parse(value, &self.stack.colors).as_ref() == Ok(&self.to));
         if !self.flags.no_wait && !reports.iter().any(Aged::runs) {
             return Err(Failure::new(
                 Exit::Failed,
@@ -176,7 +198,11 @@ impl Change<'_> {
             if let Outcome::Conflict(reading) = outcome {
                 return Err(Failure::new(
                     Exit::Conflict,
-                    format!("somebody else changed `{}` meanwhile: it is {}; nothing was changed", self.stack.key, shown(&reading)),
+                    format!(
+                        "somebody else changed `{}` meanwhile: it is {}; nothing was changed",
+                        self.stack.key,
+                        shown(&reading)
+                    ),
                 )
                 .hint("look at `bluegreen history`, and flip again if that is what you want"));
             }
@@ -186,7 +212,10 @@ impl Change<'_> {
             return Ok(());
         }
         let deadline = began + self.common.timeout;
-        match self.wait(Some(session), &self.to, deadline, &BTreeSet::new()).await {
+        match self
+            .wait(Some(session), &self.to, deadline, &BTreeSet::new())
+            .await
+        {
             Waited::Confirmed(instances) => {
                 self.done(from, !key_says_so, Some(&instances), began);
                 Ok(())
@@ -194,7 +223,11 @@ impl Change<'_> {
             Waited::Late(late) => Err(self.not_confirmed(from, !key_says_so, &late).await),
             Waited::Moved(reading) => Err(Failure::new(
                 Exit::Conflict,
-                format!("somebody else has changed `{}` to {} meanwhile; that stands", self.stack.key, shown(&reading)),
+                format!(
+                    "somebody else has changed `{}` to {} meanwhile; that stands",
+                    self.stack.key,
+                    shown(&reading)
+                ),
             )
             .hint("look at `bluegreen history`")),
             Waited::StoreLost(reason) => Err(Failure::new(
@@ -208,14 +241,22 @@ impl Change<'_> {
             .hint("look with `bluegreen status`, once the store answers")),
             Waited::Interrupted(late) => Err(Failure::new(
                 Exit::Unconfirmed,
-                format!("interrupted: {} has the traffic, but not every instance has confirmed: {}", self.to, list(&late)),
+                format!(
+                    "interrupted: {} has the traffic, but not every instance has confirmed: {}",
+                    self.to,
+                    list(&late)
+                ),
             )
             .hint("look with `bluegreen status`; go back with `bluegreen rollback`")),
         }
     }
 
     fn why(&self) -> &str {
-        if self.flags.why.is_empty() { self.default_why } else { &self.flags.why }
+        if self.flags.why.is_empty() {
+            self.default_why
+        } else {
+            &self.flags.why
+        }
     }
 
     fn entry(&self, from: Option<&Traffic>, to: &Traffic, why: &str) -> Entry {
@@ -251,19 +292,35 @@ impl Change<'_> {
             }));
             return;
         }
-        print(&format!("{}: would change {} to {} (key `{}`)", self.name, text(from), self.to, self.stack.key));
+        print(&format!(
+            "{}: would change {} to {} (key `{}`)",
+            self.name,
+            text(from),
+            self.to,
+            self.stack.key
+        ));
         for line in old.difference(&new) {
             print(&format!("- {line}"));
         }
         for line in new.difference(&old) {
             print(&format!("+ {line}"));
         }
-        let whom = if waited_for.is_empty() { "no instance".to_owned() } else { waited_for.join(", ") };
+        let whom = if waited_for.is_empty() {
+            "no instance".to_owned()
+        } else {
+            waited_for.join(", ")
+        };
         print(&format!("would wait for {whom}"));
     }
 
     /// Says what was done.
-    fn done(&self, from: Option<&Traffic>, changed: bool, instances: Option<&[String]>, began: Instant) {
+    fn done(
+        &self,
+        from: Option<&Traffic>,
+        changed: bool,
+        instances: Option<&[String]>,
+        began: Instant,
+    ) {
         let seconds = began.elapsed().as_secs_f64();
         if self.common.json {
             print_json(&json!({
@@ -288,7 +345,12 @@ impl Change<'_> {
             }
             Some(names) => {
                 let s = if names.len() == 1 { "" } else { "s" };
-                print(&format!("{what}, confirmed by {} instance{s} in {:.0} ms: {}", names.len(), seconds * 1000.0, names.join(", ")));
+                print(&format!(
+                    "{what}, confirmed by {} instance{s} in {:.0} ms: {}",
+                    names.len(),
+                    seconds * 1000.0,
+                    names.join(", ")
+                ));
             }
         }
     }
@@ -307,15 +369,27 @@ impl Change<'_> {
         }
         Err(Failure::new(
             Exit::Store,
-            format!("{reason}: whether `{}` was set to {} is not known; it may still be done", self.stack.key, self.to),
+            format!(
+                "{reason}: whether `{}` was set to {} is not known; it may still be done",
+                self.stack.key, self.to
+            ),
         )
         .hint("look with `bluegreen status`, once the store answers"))
     }
 
     /// Waits until every instance has this traffic, without those that are named.
-    async fn wait(&self, mut session: Option<Session>, to: &Traffic, deadline: Instant, without: &BTreeSet<String>) -> Waited {
+    async fn wait(
+        &self,
+        mut session: Option<Session>,
+        to: &Traffic,
+        deadline: Instant,
+        without: &BTreeSet<String>,
+    ) -> Waited {
         let mut progress = Progress::new(self.common.quiet || self.common.json);
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
             return Waited::Interrupted(Vec::new());
         };
         let mut late = Vec::new();
@@ -366,7 +440,10 @@ impl Change<'_> {
             None => session.insert(self.common.store.connect().await?),
         };
         let keys = session.read(std::slice::from_ref(&self.stack.key)).await?;
-        if let Some(KeyState { reading: Reading::Value(value), .. }) = keys.get(&self.stack.key)
+        if let Some(KeyState {
+            reading: Reading::Value(value),
+            ..
+        }) = keys.get(&self.stack.key)
             && let Ok(is) = Traffic::parse(value, &self.stack.colors)
             && is != *to
         {
@@ -378,23 +455,49 @@ impl Change<'_> {
 
     /// Not every instance confirmed in time: goes back, unless told otherwise.
     async fn not_confirmed(self, from: Option<&Traffic>, changed: bool, late: &[Late]) -> Failure {
-        let what = format!("not every instance confirmed {} in {:?}: {}", self.to, self.common.timeout, list(late));
+        let what = format!(
+            "not every instance confirmed {} in {:?}: {}",
+            self.to,
+            self.common.timeout,
+            list(late)
+        );
         if !changed {
-            return Failure::new(Exit::Unconfirmed, format!("{what}; nothing was changed, {} had the traffic before", self.to))
-                .hint("look with `bluegreen status`");
+            return Failure::new(
+                Exit::Unconfirmed,
+                format!(
+                    "{what}; nothing was changed, {} had the traffic before",
+                    self.to
+                ),
+            )
+            .hint("look with `bluegreen status`");
         }
         let Some(from) = from else {
-            return Failure::new(Exit::Unconfirmed, format!("{what}; what was before is not known, so {} keeps the traffic", self.to))
-                .hint("look with `bluegreen status`");
+            return Failure::new(
+                Exit::Unconfirmed,
+                format!(
+                    "{what}; what was before is not known, so {} keeps the traffic",
+                    self.to
+                ),
+            )
+            .hint("look with `bluegreen status`");
         };
         if self.flags.no_rollback {
-            return Failure::new(Exit::Unconfirmed, format!("{what}; {} keeps the traffic (--no-rollback)", self.to))
-                .hint("look with `bluegreen status`; go back with `bluegreen rollback`");
+            return Failure::new(
+                Exit::Unconfirmed,
+                format!("{what}; {} keeps the traffic (--no-rollback)", self.to),
+            )
+            .hint("look with `bluegreen status`; go back with `bluegreen rollback`");
         }
-        let entry = self.entry(Some(&self.to), from, &format!("{} was not confirmed in time by {}", self.to, names(late)));
+        let entry = self.entry(
+            Some(&self.to),
+            from,
+            &format!("{} was not confirmed in time by {}", self.to, names(late)),
+        );
         let expected = Reading::Value(self.to.to_string().into_bytes());
         let went_back = match self.common.store.connect().await {
-            Ok(mut session) => set_as_written(&mut session, &self.stack.key, &expected, &entry).await.map(|set| (set, session)),
+            Ok(mut session) => set_as_written(&mut session, &self.stack.key, &expected, &entry)
+                .await
+                .map(|set| (set, session)),
             Err(error) => Err(error),
         };
         match went_back {
@@ -403,20 +506,34 @@ impl Change<'_> {
                 let deadline = Instant::now() + self.common.timeout;
                 let confirmed = match self.wait(Some(session), from, deadline, &without).await {
                     Waited::Confirmed(_) => "which the other instances have confirmed".to_owned(),
-                    Waited::Late(late) | Waited::Interrupted(late) => format!("which is not confirmed by {}", names(&late)),
-                    Waited::Moved(reading) => format!("and changed by somebody to {} since", shown(&reading)),
-                    Waited::StoreLost(reason) => format!("but the store can't be reached any more: {reason}"),
+                    Waited::Late(late) | Waited::Interrupted(late) => {
+                        format!("which is not confirmed by {}", names(&late))
+                    }
+                    Waited::Moved(reading) => {
+                        format!("and changed by somebody to {} since", shown(&reading))
+                    }
+                    Waited::StoreLost(reason) => {
+                        format!("but the store can't be reached any more: {reason}")
+                    }
                 };
-                Failure::new(Exit::Unconfirmed, format!("{what}; rolled back to {from}, {confirmed}"))
-                    .hint("look with `bluegreen status`")
+                Failure::new(
+                    Exit::Unconfirmed,
+                    format!("{what}; rolled back to {from}, {confirmed}"),
+                )
+                .hint("look with `bluegreen status`")
             }
             Ok((Outcome::Conflict(reading), _)) => Failure::new(
                 Exit::Conflict,
-                format!("{what}; not rolled back, because somebody else has changed the key to {} meanwhile", shown(&reading)),
+                format!(
+                    "{what}; not rolled back, because somebody else has changed the key to {} meanwhile",
+                    shown(&reading)
+                ),
             ),
             Err(error) => Failure::new(
                 Exit::Store,
-                format!("{what}; it is not known whether it could be rolled back to {from}: {error}"),
+                format!(
+                    "{what}; it is not known whether it could be rolled back to {from}: {error}"
+                ),
             )
             .hint("look with `bluegreen status`; go back with `bluegreen rollback`"),
         }
@@ -424,9 +541,15 @@ impl Change<'_> {
 }
 
 /// Sets a key that holds what was set, give or take white space that somebody else's `SET` had.
-async fn set_as_written(session: &mut Session, key: &str, expected: &Reading, entry: &Entry) -> Result<Outcome, StoreError> {
+async fn set_as_written(
+    session: &mut Session,
+    key: &str,
+    expected: &Reading,
+    entry: &Entry,
+) -> Result<Outcome, StoreError> {
     let outcome = session.set(key, expected, entry).await?;
-    let (Outcome::Conflict(Reading::Value(is)), Reading::Value(wanted)) = (&outcome, expected) else {
+    let (Outcome::Conflict(Reading::Value(is)), Reading::Value(wanted)) = (&outcome, expected)
+    else {
         return Ok(outcome);
     };
     if is.trim_ascii() != wanted.trim_ascii() {
@@ -470,14 +593,21 @@ fn standing(reports: &[Aged], to: &str, without: &BTreeSet<String>) -> Standing 
             });
         }
     }
-    if lacks.is_empty() { Standing::Has(has) } else { Standing::Lacks(lacks) }
+    if lacks.is_empty() {
+        Standing::Has(has)
+    } else {
+        Standing::Lacks(lacks)
+    }
 }
 
 /// Why an instance does not have a traffic yet, in the operator's words.
 fn why_not(seen: &crate::registry::Seen<'_>, to: &str) -> String {
     let provider = seen.provider;
     if !seen.provider_runs {
-        return format!("its provider {} has stopped; unseen for {:.0} s", provider.provider, seen.unseen);
+        return format!(
+            "its provider {} has stopped; unseen for {:.0} s",
+            provider.provider, seen.unseen
+        );
     }
     if provider.traffic.as_deref() != Some(to) {
         return "its provider does not serve it yet".to_owned();
@@ -486,7 +616,10 @@ fn why_not(seen: &crate::registry::Seen<'_>, to: &str) -> String {
         return format!("has not fetched it; unseen for {:.0} s", seen.unseen);
     }
     if seen.instance.confirmed != provider.revision {
-        return format!("fetched it, but has not come back; unseen for {:.0} s", seen.unseen);
+        return format!(
+            "fetched it, but has not come back; unseen for {:.0} s",
+            seen.unseen
+        );
     }
     "fetched it, but does not route by it".to_owned()
 }
@@ -494,7 +627,11 @@ fn why_not(seen: &crate::registry::Seen<'_>, to: &str) -> String {
 /// The first few, and how many there are.
 fn list(late: &[Late]) -> String {
     const SHOWN: usize = 5;
-    let mut text: Vec<_> = late.iter().take(SHOWN).map(|Late { name, why }| format!("{name} ({why})")).collect();
+    let mut text: Vec<_> = late
+        .iter()
+        .take(SHOWN)
+        .map(|Late { name, why }| format!("{name} ({why})"))
+        .collect();
     if late.len() > SHOWN {
         text.push(format!("and {} more", late.len() - SHOWN));
     }
@@ -502,7 +639,10 @@ fn list(late: &[Late]) -> String {
 }
 
 fn names(late: &[Late]) -> String {
-    late.iter().map(|late| late.name.as_str()).collect::<Vec<_>>().join(", ")
+    late.iter()
+        .map(|late| late.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A traffic that may not be known.
@@ -527,7 +667,11 @@ fn flatten(path: &str, value: &Value, leaves: &mut BTreeSet<String>) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
                 flatten(&path, value, leaves);
             }
         }

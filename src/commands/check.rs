@@ -26,11 +26,19 @@ impl Check {
                 Err(report) => (report, false),
             };
             print_json(&json!({ "good": good, "mistakes": report }));
-            return if good { Ok(()) } else { Err(Failure::new(Exit::Usage, "")) };
+            return if good {
+                Ok(())
+            } else {
+                Err(Failure::new(Exit::Usage, ""))
+            };
         }
         let config = common.load()?;
         if !common.quiet {
-            let services: usize = config.stacks.values().map(|stack| stack.services.len()).sum();
+            let services: usize = config
+                .stacks
+                .values()
+                .map(|stack| stack.services.len())
+                .sum();
             let stacks: Vec<_> = config.stacks.keys().map(String::as_str).collect();
             let services_s = if services == 1 { "" } else { "s" };
             let stacks_s = if stacks.len() == 1 { "" } else { "s" };

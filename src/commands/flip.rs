@@ -35,7 +35,11 @@ impl Flip {
     ///
     /// See its exit codes.
     pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
-        let Self { color, no_verify, flags } = self;
+        let Self {
+            color,
+            no_verify,
+            flags,
+        } = self;
         let config = common.load()?;
         let (name, stack) = common.stack(&config)?;
         let named = match &color {
@@ -43,7 +47,10 @@ impl Flip {
                 let usage = |error| Failure::new(Exit::Usage, format!("{error}"));
                 let traffic = Traffic::parse(text.as_bytes(), &stack.colors).map_err(usage)?;
                 let whole = traffic.sole().filter(|color| color.as_str() == text);
-                let not_a_color = || Failure::new(Exit::Usage, format!("`{text}` is not a color")).hint("name one color");
+                let not_a_color = || {
+                    Failure::new(Exit::Usage, format!("`{text}` is not a color"))
+                        .hint("name one color")
+                };
                 Some(whole.ok_or_else(not_a_color)?.clone())
             }
             None => None,
@@ -55,10 +62,20 @@ impl Flip {
                 None => other(&stack.colors, before.known_traffic(&stack.key)?)?,
             };
             if !no_verify && !common.quiet {
-                talk(&format!("note: this version does not check {to} itself, neither before nor after (--no-verify hides this)"));
+                talk(&format!(
+                    "note: this version does not check {to} itself, neither before nor after (--no-verify hides this)"
+                ));
             }
             let to = Traffic::all_to(to);
-            let change = Change { common, config: &config, name, stack, flags: &flags, to, default_why: "" };
+            let change = Change {
+                common,
+                config: &config,
+                name,
+                stack,
+                flags: &flags,
+                to,
+                default_why: "",
+            };
             change.make(before).await
         })
     }
@@ -66,13 +83,19 @@ impl Flip {
 
 /// The one color that has no traffic.
 fn other(colors: &[Color], traffic: &Traffic) -> Result<Color, Failure> {
-    let idle: Vec<_> = colors.iter().filter(|color| traffic.weight(color) == 0).collect();
+    let idle: Vec<_> = colors
+        .iter()
+        .filter(|color| traffic.weight(color) == 0)
+        .collect();
     match idle.as_slice() {
         [color] => Ok((*color).clone()),
         _ => {
             let names: Vec<_> = colors.iter().map(Color::as_str).collect();
-            Err(Failure::new(Exit::Usage, format!("the traffic is {traffic}: it is not clear which color is the other one"))
-                .hint(format!("name it: {}", names.join(", "))))
+            Err(Failure::new(
+                Exit::Usage,
+                format!("the traffic is {traffic}: it is not clear which color is the other one"),
+            )
+            .hint(format!("name it: {}", names.join(", "))))
         }
     }
 }

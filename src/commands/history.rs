@@ -12,7 +12,13 @@ use super::{Common, Failure, block_on, print, print_json, talk};
 #[derive(Debug, Args)]
 pub struct History {
     /// How many changes at most
-    #[arg(long, short = 'n', env = "BLUEGREEN_LIMIT", default_value_t = 20, value_name = "COUNT")]
+    #[arg(
+        long,
+        short = 'n',
+        env = "BLUEGREEN_LIMIT",
+        default_value_t = 20,
+        value_name = "COUNT"
+    )]
     limit: usize,
 }
 
@@ -29,7 +35,10 @@ impl History {
         let entries = block_on(async {
             let failed = |error| Failure::store(&common.store, &error);
             let mut session = common.store.connect().await.map_err(failed)?;
-            session.history(&stack.key, limit.max(1)).await.map_err(failed)
+            session
+                .history(&stack.key, limit.max(1))
+                .await
+                .map_err(failed)
         })?;
         if common.json {
             print_json(&json!({ "stack": name, "history": entries }));

@@ -64,7 +64,13 @@ enum Command {
 #[derive(Debug, Args)]
 pub struct Common {
     /// The config file, or a folder of which every *.yml is read
-    #[arg(long, global = true, env = "BLUEGREEN_CONFIG", default_value = "bluegreen.yml", value_name = "PATH")]
+    #[arg(
+        long,
+        global = true,
+        env = "BLUEGREEN_CONFIG",
+        default_value = "bluegreen.yml",
+        value_name = "PATH"
+    )]
     pub config: PathBuf,
     /// The store: redis://, rediss://, redis+sentinel://, unix:// or file:DIR
     #[arg(
@@ -89,7 +95,13 @@ pub struct Common {
     #[arg(short, long, global = true, action = clap::ArgAction::Count, env = "BLUEGREEN_VERBOSE")]
     pub verbose: u8,
     /// Say only what goes wrong
-    #[arg(short, long, global = true, env = "BLUEGREEN_QUIET", conflicts_with = "verbose")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "BLUEGREEN_QUIET",
+        conflicts_with = "verbose"
+    )]
     pub quiet: bool,
 }
 
@@ -138,15 +150,17 @@ impl Failure {
     /// The store did not do what it was asked, before anything was changed.
     pub fn store(store: &Store, error: &StoreError) -> Self {
         match error {
-            StoreError::Unreachable(reason) => {
-                Self::new(Exit::Store, format!("the store {store} can't be reached: {reason}; nothing was changed"))
-                    .hint("give it with --store or BLUEGREEN_STORE")
-            }
+            StoreError::Unreachable(reason) => Self::new(
+                Exit::Store,
+                format!("the store {store} can't be reached: {reason}; nothing was changed"),
+            )
+            .hint("give it with --store or BLUEGREEN_STORE"),
             StoreError::Unknown(_) => Self::new(Exit::Store, format!("the store {store}: {error}"))
                 .hint("look with `bluegreen status`, once the store answers"),
-            StoreError::Refused(reason) => {
-                Self::new(Exit::Failed, format!("the store {store} refuses: {reason}; nothing was changed"))
-            }
+            StoreError::Refused(reason) => Self::new(
+                Exit::Failed,
+                format!("the store {store} refuses: {reason}; nothing was changed"),
+            ),
         }
     }
 }
@@ -156,7 +170,10 @@ impl Arguments {
     pub fn run(self) -> ExitCode {
         let Self { command, common } = self;
         if !matches!(command, Command::Serve(_)) {
-            crate::log::init(crate::log::Format::Text, crate::log::Level::of_command(common.verbose));
+            crate::log::init(
+                crate::log::Format::Text,
+                crate::log::Level::of_command(common.verbose),
+            );
         }
         let outcome = match command {
             Command::Serve(command) => command.run(&common),
@@ -208,9 +225,16 @@ impl Common {
             }
             Err(report) => {
                 talk(report.render(color).trim_end());
-                let mistakes = report.mistakes().iter().filter(|mistake| mistake.severity == config::Severity::Error).count();
+                let mistakes = report
+                    .mistakes()
+                    .iter()
+                    .filter(|mistake| mistake.severity == config::Severity::Error)
+                    .count();
                 let s = if mistakes == 1 { "" } else { "s" };
-                Err(Failure::new(Exit::Usage, format!("{}: {mistakes} mistake{s}", self.config.display())))
+                Err(Failure::new(
+                    Exit::Usage,
+                    format!("{}: {mistakes} mistake{s}", self.config.display()),
+                ))
             }
         }
     }
@@ -221,10 +245,20 @@ impl Common {
     ///
     /// A [`Failure`] where it does not exist, or several do and none is named.
     pub fn stack<'a>(&self, config: &'a Config) -> Result<(&'a str, &'a Stack), Failure> {
-        let names = || config.stacks.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let names = || {
+            config
+                .stacks
+                .keys()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let found = match &self.stack {
             Some(name) => config.stacks.get_key_value(name).ok_or_else(|| {
-                Failure::new(Exit::Usage, format!("there is no stack `{name}`; there are: {}", names()))
+                Failure::new(
+                    Exit::Usage,
+                    format!("there is no stack `{name}`; there are: {}", names()),
+                )
             })?,
             None if config.stacks.len() > 1 => {
                 return Err(Failure::new(Exit::Usage, "the config has several stacks")
@@ -247,22 +281,33 @@ pub(crate) fn load_config(path: &Path) -> Result<config::Loaded, config::Report>
 /// Runs a command's async part on one thread: it waits more than it computes.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     use_ring();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     runtime
-        .map_err(|error| Failure::new(Exit::Failed, format!("the runtime can't start: {error}; nothing was changed")))?
+        .map_err(|error| {
+            Failure::new(
+                Exit::Failed,
+                format!("the runtime can't start: {error}; nothing was changed"),
+            )
+        })?
         .block_on(work)
 }
 
 /// TLS needs to be told once which cryptography to use.
 fn use_ring() {
     // An error says that it was told already.
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
 }
 
 /// Prints data to stdout. A reader that has gone, such as `head`, is no failure.
 fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).ok();
+    writeln!(stdout, "{text}")
+        .and_then(|()| stdout.flush())
+        .ok();
 }
 
 /// Prints one JSON object to stdout.
@@ -284,6 +329,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
     }
-    let span: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    span.try_into().map_err(|_| "a duration can't be negative".to_owned())
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|error: jiff::Error| error.to_string())?;
+    span.try_into()
+        .map_err(|_| "a duration can't be negative".to_owned())
 }

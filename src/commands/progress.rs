@@ -37,12 +37,20 @@ impl Progress {
         let mut stderr = std::io::stderr().lock();
         if self.live {
             // Over the former line: carriage return, erase to the end of the line (ECMA-48, EL).
-            write!(stderr, "\r\x1b[2K{:.0?} s: {what}", self.since.elapsed().as_secs()).ok();
+            write!(
+                stderr,
+                "\r\x1b[2K{:.0?} s: {what}",
+                self.since.elapsed().as_secs()
+            )
+            .ok();
             stderr.flush().ok();
             self.shown = Some((Instant::now(), String::new()));
             return;
         }
-        let due = self.shown.as_ref().is_none_or(|(at, text)| text != what && at.elapsed() >= LINE_EVERY);
+        let due = self
+            .shown
+            .as_ref()
+            .is_none_or(|(at, text)| text != what && at.elapsed() >= LINE_EVERY);
         if due {
             writeln!(stderr, "{what}").ok();
             self.shown = Some((Instant::now(), what.to_owned()));

@@ -39,11 +39,29 @@ impl Rollback {
                 (traffic != now).then_some(traffic)
             });
             let to = to.ok_or_else(|| {
-                let what = if entries.is_empty() { "the history is empty" } else { "the history knows no other traffic" };
-                Failure::new(Exit::Failed, format!("{what}: there is nothing to go back to; nothing was changed"))
-                    .hint(format!("the traffic is {now}; name a color, as in `bluegreen flip {}`", stack.colors[0]))
+                let what = if entries.is_empty() {
+                    "the history is empty"
+                } else {
+                    "the history knows no other traffic"
+                };
+                Failure::new(
+                    Exit::Failed,
+                    format!("{what}: there is nothing to go back to; nothing was changed"),
+                )
+                .hint(format!(
+                    "the traffic is {now}; name a color, as in `bluegreen flip {}`",
+                    stack.colors[0]
+                ))
             })?;
-            let change = Change { common, config: &config, name, stack, flags: &flags, to, default_why: "rollback" };
+            let change = Change {
+                common,
+                config: &config,
+                name,
+                stack,
+                flags: &flags,
+                to,
+                default_why: "rollback",
+            };
             change.make(before).await
         })
     }

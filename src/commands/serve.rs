@@ -21,7 +21,12 @@ use crate::serve::{Settings, hold, run};
 #[derive(Debug, Args)]
 pub struct Serve {
     /// The address to listen on
-    #[arg(long, env = "BLUEGREEN_LISTEN", default_value = "127.0.0.1:9000", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "BLUEGREEN_LISTEN",
+        default_value = "127.0.0.1:9000",
+        value_name = "ADDRESS"
+    )]
     listen: String,
     /// How long a poll's answer is withheld while nothing changes; a request's `Prefer: wait=SECONDS` goes before it.
     /// Must be below Traefik's pollTimeout (5s unless set)
@@ -31,13 +36,28 @@ pub struct Serve {
     #[arg(long, env = "BLUEGREEN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// What all that reads must show, as `Authorization: Bearer TOKEN` or as a password
-    #[arg(long, env = "BLUEGREEN_READ_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(
+        long,
+        env = "BLUEGREEN_READ_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
     read_token: Option<String>,
     /// The same from a file
-    #[arg(long, env = "BLUEGREEN_READ_TOKEN_FILE", value_name = "FILE", conflicts_with = "read_token")]
+    #[arg(
+        long,
+        env = "BLUEGREEN_READ_TOKEN_FILE",
+        value_name = "FILE",
+        conflicts_with = "read_token"
+    )]
     read_token_file: Option<PathBuf>,
     /// The form of the log
-    #[arg(long, env = "BLUEGREEN_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    #[arg(
+        long,
+        env = "BLUEGREEN_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
     log_format: log::Format,
 }
 
@@ -48,10 +68,26 @@ impl Serve {
     ///
     /// A config mistake, an address that can't be listened on, or a part that fails while it serves.
     pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
-        let Self { listen, hold, state_dir, read_token, read_token_file, log_format } = self;
-        log::init(log_format, log::Level::of_server(common.verbose, common.quiet));
+        let Self {
+            listen,
+            hold,
+            state_dir,
+            read_token,
+            read_token_file,
+            log_format,
+        } = self;
+        log::init(
+            log_format,
+            log::Level::of_server(common.verbose, common.quiet),
+        );
         if hold < hold::SHORTEST {
-            return Err(Failure::new(Exit::Usage, format!("--hold {hold:?} is too short: at least {:?}", hold::SHORTEST)));
+            return Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "--hold {hold:?} is too short: at least {:?}",
+                    hold::SHORTEST
+                ),
+            ));
         }
         let read_token = match (read_token, read_token_file) {
             (Some(token), _) => Some(Token::new(&token)),
@@ -59,21 +95,30 @@ impl Serve {
             (None, None) => None,
         };
         let read_token = read_token.transpose();
-        let read_token = read_token.map_err(|error| Failure::new(Exit::Usage, format!("the read token: {error}")))?;
+        let read_token = read_token
+            .map_err(|error| Failure::new(Exit::Usage, format!("the read token: {error}")))?;
         let config = common.load()?;
         let listener = listener(&listen)?;
-        let beside = if common.config.is_dir() { Some(common.config.as_path()) } else { common.config.parent() };
+        let beside = if common.config.is_dir() {
+            Some(common.config.as_path())
+        } else {
+            common.config.parent()
+        };
         let settings = Settings {
             config_path: common.config.clone(),
             config,
             store: common.store.clone(),
-            state_dir: state_dir.unwrap_or_else(|| beside.unwrap_or(".".as_ref()).join(".bluegreen")),
+            state_dir: state_dir
+                .unwrap_or_else(|| beside.unwrap_or(".".as_ref()).join(".bluegreen")),
             hold,
             access: Access { read_token },
         };
         use_ring();
         let failed = |error: std::io::Error| Failure::new(Exit::Failed, error.to_string());
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
             let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -92,19 +137,28 @@ impl Serve {
 fn listener(address: &str) -> Result<TcpListener, Failure> {
     let passed = listenfd::ListenFd::from_env().take_tcp_listener(0);
     let passed = passed.map_err(|error| {
-        Failure::new(Exit::Failed, format!("the socket that was passed in LISTEN_FDS can't be used: {error}"))
+        Failure::new(
+            Exit::Failed,
+            format!("the socket that was passed in LISTEN_FDS can't be used: {error}"),
+        )
     })?;
     if let Some(listener) = passed {
         return Ok(listener);
     }
     TcpListener::bind(address).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            Failure::new(Exit::Failed, format!("{address} is in use: another `bluegreen serve` or program listens there"))
-                .hint("stop it, or give another address with --listen")
-        }
-        std::io::ErrorKind::InvalidInput => {
-            Failure::new(Exit::Usage, format!("--listen `{address}` is not an address")).hint("give HOST:PORT")
-        }
-        _ => Failure::new(Exit::Failed, format!("{address} can't be listened on: {error}")),
+        std::io::ErrorKind::AddrInUse => Failure::new(
+            Exit::Failed,
+            format!("{address} is in use: another `bluegreen serve` or program listens there"),
+        )
+        .hint("stop it, or give another address with --listen"),
+        std::io::ErrorKind::InvalidInput => Failure::new(
+            Exit::Usage,
+            format!("--listen `{address}` is not an address"),
+        )
+        .hint("give HOST:PORT"),
+        _ => Failure::new(
+            Exit::Failed,
+            format!("{address} can't be listened on: {error}"),
+        ),
     })
 }

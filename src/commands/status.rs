@@ -45,7 +45,12 @@ impl Status {
     pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
         let Self { watch } = self;
         let config = common.load()?;
-        let only = common.stack.as_ref().map(|_| common.stack(&config)).transpose()?.map(|(name, _)| name);
+        let only = common
+            .stack
+            .as_ref()
+            .map(|_| common.stack(&config))
+            .transpose()?
+            .map(|(name, _)| name);
         block_on(async {
             loop {
                 let failed = |error| Failure::store(&common.store, &error);
@@ -66,30 +71,54 @@ impl Status {
     }
 }
 
-async fn read<'a>(session: &mut Session, config: &'a Config, only: Option<&str>) -> Result<Vec<View<'a>>, StoreError> {
+async fn read<'a>(
+    session: &mut Session,
+    config: &'a Config,
+    only: Option<&str>,
+) -> Result<Vec<View<'a>>, StoreError> {
     let mut views = Vec::new();
-    for (name, stack) in config.stacks.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
+    for (name, stack) in config
+        .stacks
+        .iter()
+        .filter(|(name, _)| only.is_none_or(|only| only == *name))
+    {
         let mut keys = session.read(std::slice::from_ref(&stack.key)).await?;
         let reports = session.reports(&stack.key).await?;
         let key = keys.remove(&stack.key).unwrap_or(KeyState {
             reading: Reading::Missing,
             newest: None,
         });
-        views.push(View { name, stack, key, reports });
+        views.push(View {
+            name,
+            stack,
+            key,
+            reports,
+        });
     }
     Ok(views)
 }
 
 fn show(common: &Common, views: &[View<'_>], watch: bool) {
     if common.json {
-        let stacks: serde_json::Map<_, _> = views.iter().map(|view| (view.name.to_owned(), view.json())).collect();
+        let stacks: serde_json::Map<_, _> = views
+            .iter()
+            .map(|view| (view.name.to_owned(), view.json()))
+            .collect();
         let value = json!({ "store": common.store.to_string(), "stacks": stacks });
         // Watched, one object a line.
-        if watch { print(&value.to_string()) } else { print_json(&value) }
+        if watch {
+            print(&value.to_string())
+        } else {
+            print_json(&value)
+        }
         return;
     }
     let texts: Vec<_> = views.iter().map(View::text).collect();
-    let home = if watch && std::io::stdout().is_terminal() { "\x1b[2J\x1b[H" } else { "" };
+    let home = if watch && std::io::stdout().is_terminal() {
+        "\x1b[2J\x1b[H"
+    } else {
+        ""
+    };
     print(&format!("{home}{}", texts.join("\n")));
 }
 
@@ -100,15 +129,22 @@ impl View<'_> {
         match &self.key.reading {
             Reading::Value(value) => {
                 let error = crate::traffic::Traffic::parse(value, &self.stack.colors).err()?;
-                Some(format!("the key `{key}` holds {}: {error}; the last good traffic stands", shown(&self.key.reading)))
+                Some(format!(
+                    "the key `{key}` holds {}: {error}; the last good traffic stands",
+                    shown(&self.key.reading)
+                ))
             }
             Reading::Missing if self.key.newest.is_none() => None,
-            reading => Some(format!("the key `{key}` is {}; the last good traffic stands", shown(reading))),
+            reading => Some(format!(
+                "the key `{key}` is {}; the last good traffic stands",
+                shown(reading)
+            )),
         }
     }
 
     fn json(&self) -> Value {
-        let traffic = in_force(self.stack, &self.key, &self.reports).map(|traffic| traffic.to_string());
+        let traffic =
+            in_force(self.stack, &self.key, &self.reports).map(|traffic| traffic.to_string());
         let change = self.newest(traffic.as_deref());
         let providers = self.reports.iter().filter(|aged| aged.runs()).map(|aged| {
             let report = &aged.report;
@@ -142,18 +178,40 @@ impl View<'_> {
 
     /// The change that brought this traffic.
     fn newest(&self, traffic: Option<&str>) -> Option<&crate::history::Entry> {
-        self.key.newest.as_ref().filter(|entry| Some(entry.to.as_str()) == traffic)
+        self.key
+            .newest
+            .as_ref()
+            .filter(|entry| Some(entry.to.as_str()) == traffic)
     }
 
     fn text(&self) -> String {
-        let traffic = in_force(self.stack, &self.key, &self.reports).map(|traffic| traffic.to_string());
-        let mut text = format!("{}: {}", self.name, traffic.as_deref().unwrap_or("not known"));
+        let traffic =
+            in_force(self.stack, &self.key, &self.reports).map(|traffic| traffic.to_string());
+        let mut text = format!(
+            "{}: {}",
+            self.name,
+            traffic.as_deref().unwrap_or("not known")
+        );
         match self.newest(traffic.as_deref()) {
             Some(entry) => {
-                let why = if entry.why.is_empty() { String::new() } else { format!(": {}", entry.why) };
-                add(&mut text, format_args!("  since {:.0} ({} ago)  by {}{why}", entry.at, ago(entry.at), entry.by));
+                let why = if entry.why.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", entry.why)
+                };
+                add(
+                    &mut text,
+                    format_args!(
+                        "  since {:.0} ({} ago)  by {}{why}",
+                        entry.at,
+                        ago(entry.at),
+                        entry.by
+                    ),
+                );
             }
-            None if self.key.reading == Reading::Missing => text.push_str("  (the key has never been set)"),
+            None if self.key.reading == Reading::Missing => {
+                text.push_str("  (the key has never been set)")
+            }
             None => {}
         }
         if let Some(problem) = self.problem() {
@@ -166,7 +224,13 @@ impl View<'_> {
         for Aged { report, .. } in providers {
             let serves = report.traffic.as_deref().unwrap_or("nothing yet");
             let revision = report.revision.as_deref().unwrap_or("-");
-            add(&mut text, format_args!("\n  provider {}  serves {serves}  revision {revision}", report.provider));
+            add(
+                &mut text,
+                format_args!(
+                    "\n  provider {}  serves {serves}  revision {revision}",
+                    report.provider
+                ),
+            );
         }
         let fleet = fleet(&self.reports);
         if fleet.is_empty() {
@@ -178,7 +242,10 @@ impl View<'_> {
             let current = seen.provider.revision.as_ref();
             let has = if !seen.provider_runs {
                 "its provider has stopped"
-            } else if seen.provider.marker && instance.applied.is_some() && instance.applied.as_ref() == current {
+            } else if seen.provider.marker
+                && instance.applied.is_some()
+                && instance.applied.as_ref() == current
+            {
                 "applied"
             } else if instance.confirmed.is_some() && instance.confirmed.as_ref() == current {
                 "confirmed"
@@ -186,10 +253,16 @@ impl View<'_> {
                 "not confirmed"
             };
             let held = if instance.held { ", held" } else { "" };
-            let cut = instance.hold_cut.map(|cut| format!(", hold cut to {cut:.1} s")).unwrap_or_default();
+            let cut = instance
+                .hold_cut
+                .map(|cut| format!(", hold cut to {cut:.1} s"))
+                .unwrap_or_default();
             add(
                 &mut text,
-                format_args!("\n  instance {id:width$}  {}  {has}{held}{cut}  seen {:.1} s ago", instance.address, seen.unseen),
+                format_args!(
+                    "\n  instance {id:width$}  {}  {has}{held}{cut}  seen {:.1} s ago",
+                    instance.address, seen.unseen
+                ),
             );
         }
         text
@@ -197,7 +270,8 @@ impl View<'_> {
 }
 
 fn add(text: &mut String, more: std::fmt::Arguments<'_>) {
-    text.write_fmt(more).expect("writing to a string can't fail");
+    text.write_fmt(more)
+        .expect("writing to a string can't fail");
 }
 
 /// How long ago, in one or two units.

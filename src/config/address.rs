@@ -2,67 +2,65 @@
 
 use url::Url;
 
-use super::findings::shown;
-
-/// An address that can't be used, and what to do.
+/// Why an address can't be used, and what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unusable {
-    /// What is wrong.
-    pub(super) message: String,
+    /// What is wrong, to be read after the address.
+    pub(super) problem: &'static str,
     /// What to do about it.
     pub(super) hint: String,
 }
 
 /// Checks the URL of a server: `http` or `https`, a host, and perhaps a port.
 ///
-/// Traefik takes no more of it than that: a path in it, for one, it ignores. `written` is how to show it.
-pub(super) fn url(text: &str, written: &str) -> Result<String, Unusable> {
-    let written = shown(written);
-    let unusable = |message: &str, hint: &str| {
+/// Traefik takes no more of it than that: a path in it, for one, it ignores.
+pub(super) fn url(text: &str) -> Result<String, Unusable> {
+    let unusable = |problem: &'static str, hint: &str| {
         Err(Unusable {
-            message: format!("the URL `{written}` {message}"),
+            problem,
             hint: hint.to_owned(),
         })
     };
     let Some((scheme, _)) = text.split_once("://") else {
-        let hint = format!("write `http://{written}`");
-        return unusable("has no scheme", &hint);
+        let hint = "begin it with `http://` or `https://`";
+        return unusable("is a URL without a scheme", hint);
     };
     if !["http", "https"].contains(&scheme) {
-        return unusable(
-            "is neither `http` nor `https`",
-            "only these two are supported",
-        );
+        let hint = "only these two are supported";
+        return unusable("is neither an `http` nor an `https` URL", hint);
     }
     if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
-        return unusable("has white space or a `\\` in it", "remove it");
+        let hint = "remove it";
+        return unusable("is a URL with white space or a `\\` in it", hint);
     }
     let url = match Url::parse(text) {
         Ok(url) => url,
         Err(error) => {
             let hint = format!("{error}; write it as in `http://127.0.0.1:8080`");
-            return unusable("can't be read", &hint);
+            return unusable("is a URL that can't be read", &hint);
         }
     };
     if url.port() == Some(0) {
-        return unusable("has the port 0", "give the port that the server listens on");
+        let hint = "give the port that the server listens on";
+        return unusable("is a URL with the port 0", hint);
     }
-    if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
+    if text.contains('@') {
         let hint = "remove it; a middleware can add a header instead";
-        return unusable("has a user or password", hint);
+        return unusable("is a URL with a user or password", hint);
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return unusable("has a query or fragment", "end it after the host and port");
+        let hint = "end it after the host and port";
+        return unusable("is a URL with a query or fragment", hint);
     }
     if url.path() != "/" {
         let hint = "end it after the host and port; the middleware `addPrefix` adds a path";
-        return unusable("has a path, which Traefik ignores", hint);
+        return unusable("is a URL with a path, which Traefik ignores", hint);
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// Checks a reference to a service of another Traefik provider: `name@provider`.
-pub(super) fn reference(text: &str, written: &str) -> Result<String, Unusable> {
+pub(super) fn reference(text: &str) -> Result<String, Unusable> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':');
     let valid = text.split_once('@').is_some_and(|(name, provider)| {
         [name, provider]
@@ -72,9 +70,8 @@ pub(super) fn reference(text: &str, written: &str) -> Result<String, Unusable> {
     if valid {
         return Ok(text.to_owned());
     }
-    let written = shown(written);
     Err(Unusable {
-        message: format!("`{written}` is neither a URL nor a service of another provider"),
+        problem: "is neither a URL nor a service of another provider",
         hint: "write it as in `http://127.0.0.1:8080` or `api@docker`".to_owned(),
     })
 }
@@ -90,12 +87,12 @@ mod tests {
             ("https://api.example.com/", "https://api.example.com"),
             ("http://[::1]:80", "http://[::1]:80"),
         ] {
-            assert_eq!(url(text, text), Ok(read.to_owned()));
+            assert_eq!(url(text), Ok(read.to_owned()));
         }
         for (text, problem) in [
-            ("127.0.0.1:80", "no scheme"),
-            ("http:/a", "no scheme"),
-            ("ftp://a", "neither `http` nor `https`"),
+            ("127.0.0.1:80", "without a scheme"),
+            ("http:/a", "without a scheme"),
+            ("ftp://a", "neither an `http`"),
             ("://a", "neither"),
             ("http://", "can't be read"),
             ("http://:80", "can't be read"),
@@ -110,16 +107,16 @@ mod tests {
             ("http://a/b", "path"),
             ("http:///a/b", "path"),
         ] {
-            let message = url(text, text).unwrap_err().message;
-            assert!(message.contains(problem), "{text}: {message}");
+            let told = url(text).unwrap_err().problem;
+            assert!(told.contains(problem), "{text}: {told}");
         }
     }
 
     #[test]
     fn a_reference_names_a_service_and_its_provider() {
-        assert!(reference("api-blue@docker", "").is_ok());
+        assert!(reference("api-blue@docker").is_ok());
         for text in ["api", "@docker", "api@", "a@b@c", "a b@c", ""] {
-            assert!(reference(text, text).is_err(), "{text}");
+            assert!(reference(text).is_err(), "{text}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::findings::{listed, nearest, shown};
+use super::findings::{listed, nearest};
 use super::node::{Content, Node};
 use super::path::{Path, Step};
 use super::resolve::Resolver;
@@ -22,7 +22,7 @@ pub(super) fn check(config: &Config, resolver: &mut Resolver<'_>) {
     own_services(config, &skeleton, resolver);
     for (reference, meant) in unresolved(&Value::Object(std::mem::take(&mut skeleton.document))) {
         let path = skeleton.origin(&reference.path);
-        let (kind, name) = (reference.kind, shown(&reference.name));
+        let (kind, name) = (reference.kind, resolver.shown(&path, &reference.name));
         let hint = match meant {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("define it below `traefik`, or name its provider: `{name}@docker`"),
@@ -60,10 +60,11 @@ fn own_services(config: &Config, skeleton: &Skeleton, resolver: &mut Resolver<'_
                     Some(meant) => format!("did you mean `{meant}{OWN}`?"),
                     None => format!("this document has {}", listed(names().take(16))),
                 };
+                let written = resolver.shown(&path, reference);
                 resolver
                     .error_at_value(
                         &path,
-                        format!("the HTTP service `{}` does not exist", shown(reference)),
+                        format!("the HTTP service `{written}` does not exist"),
                     )
                     .hint(hint);
             }

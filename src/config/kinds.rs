@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::node::{Content, Node};
+use super::findings::Findings;
+use super::node::{Content, Node, Scalar};
+use super::path::Path;
 use super::schema::referred;
 
 /// The types that a schema takes, itself or by what it refers to; none where it takes any.
@@ -44,6 +46,43 @@ fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     }
+}
+
+/// Tells what was expected, and what came.
+pub(super) fn mismatch(
+    root: &Value,
+    node: &Node,
+    schema: &Value,
+    path: &Path,
+    findings: &mut Findings,
+) {
+    let found = node.describe();
+    let expected = expected(root, schema);
+    let finding = findings.error(
+        node.span,
+        path,
+        format!("expected {expected}, found {found}"),
+    );
+    let kinds = kinds(root, schema);
+    let wants = |kind: &str| kinds.contains(&kind);
+    let Content::Scalar(scalar) = &node.content else {
+        return;
+    };
+    let written = scalar.shown();
+    match &scalar.value {
+        Value::Null => finding.hint("give it a value, or remove the key"),
+        Value::String(text) if matches!(text.as_str(), "yes" | "no" | "on" | "off") => {
+            finding.hint("write `true` or `false`: this is a text in YAML 1.2")
+        }
+        value if wants("string") && !value.is_string() => {
+            finding.hint(format!("quote it: `\"{written}\"`"))
+        }
+        Value::String(text) if !Scalar::new(text.clone(), true).value.is_string() => {
+            finding.hint("remove the quotes")
+        }
+        _ if wants("array") => finding.hint(format!("make it a list: `[{written}]`")),
+        _ => return,
+    };
 }
 
 /// What a schema takes, in words: `a list`, `a whole number from 1 to 65535`.

@@ -6,7 +6,9 @@ mod address;
 mod dangling;
 mod files;
 mod findings;
+mod frame;
 mod interpolate;
+mod keys;
 mod kinds;
 mod load;
 mod merge;
@@ -20,6 +22,7 @@ mod rule;
 mod schema;
 mod service;
 mod shape;
+mod syntax;
 mod tree;
 
 use std::collections::BTreeMap;

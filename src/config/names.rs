@@ -6,24 +6,22 @@ use super::findings::shown;
 use super::path::Path;
 use super::resolve::Resolver;
 use super::{Config, Servers};
-
-/// The name of the router that names the document's revision.
-const MARKER: &str = "bluegreen-marker";
+use crate::document::MARKER_ROUTER;
 
 /// Checks that no name in the document has two meanings.
 pub(super) fn check(config: &Config, resolver: &mut Resolver<'_>) {
     let mut taken: HashMap<(&str, String), Path> = HashMap::new();
-    taken.insert(("routers", MARKER.to_owned()), Path::of(&["marker"]));
+    taken.insert(("routers", MARKER_ROUTER.to_owned()), Path::of(&["marker"]));
     for part in ["routers", "services"] {
         let top = Path::of(&["traefik", "http", part]);
         let names = config.traefik.get("http").and_then(|http| http.get(part));
         for (name, _) in names.and_then(|n| n.as_object()).into_iter().flatten() {
             let path = top.key(name);
-            if part == "routers" && name == MARKER {
+            if part == "routers" && name == MARKER_ROUTER {
                 resolver
                     .error(
                         &path,
-                        format!("the router `{MARKER}` is one that bluegreen makes"),
+                        format!("the router `{MARKER_ROUTER}` is one that bluegreen makes"),
                     )
                     .hint("rename it");
             }

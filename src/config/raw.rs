@@ -1,6 +1,7 @@
 //! The config file as it is written: the types that make its JSON Schema, which in turn checks the file.
 //!
-//! Their doc comments are what an editor shows for each key.
+//! Their doc comments are what an editor shows for each key. What is required has a default all the same: the schema
+//! has told of what is missing by then, and the rest around it is read on.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +37,7 @@ pub(super) struct RawConfig {
 /// The services that are deployed and switched together.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "Stack")]
+#[schemars(rename = "Stack", extend("required" = ["services"]))]
 pub(super) struct RawStack {
     /// The key in the store that holds the traffic; no two stacks have the same.
     #[serde(default = "default_key")]
@@ -54,6 +55,7 @@ pub(super) struct RawStack {
     #[serde(rename = "preview")]
     pub(super) _preview: Option<RawPreview>,
     /// The services by name.
+    #[serde(default)]
     #[schemars(extend("minProperties" = 1))]
     pub(super) services: BTreeMap<String, RawService>,
     /// The compose project of each color, for `verify`.
@@ -83,11 +85,13 @@ pub(super) struct RawPreview {
 /// One thing that a stack serves: a routing rule, and for each color the servers behind it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "Service")]
+#[schemars(rename = "Service", extend("required" = ["rule", "servers"]))]
 pub(super) struct RawService {
     /// Traefik's rule of the router, such as ``Host(`api.example.com`)``.
+    #[serde(default)]
     pub(super) rule: String,
     /// For each color of the stack a URL, a list of URLs, or `name@provider` for a service of another provider.
+    #[serde(default)]
     pub(super) servers: BTreeMap<String, RawServers>,
     /// The path that answers with 2xx when a server is well, such as `/health`.
     pub(super) health: Option<String>,
@@ -115,11 +119,13 @@ pub(super) enum RawServers {
 /// Where an instance can be asked which document it has applied.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "Marker")]
+#[schemars(rename = "Marker", extend("required" = ["entryPoint", "port"]))]
 pub(super) struct RawMarker {
     /// The Traefik entrypoint that gets the router.
+    #[serde(default)]
     pub(super) entry_point: String,
     /// The TCP port of that entrypoint.
+    #[serde(default)]
     #[schemars(range(min = 1))]
     pub(super) port: u16,
 }

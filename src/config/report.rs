@@ -1,10 +1,10 @@
 //! The report: every mistake that was found in a config, with its place, its key and what to do about it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The most mistakes that are rendered; whoever has more has made one mistake many times.
 const RENDERED: usize = 100;
@@ -53,6 +53,7 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Place {
     /// The file.
+    #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// The line, counted from 1; none where the file as a whole is meant, such as one that can't be read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,6 +162,11 @@ impl Mistake {
         });
         std::iter::once(group).chain(other).collect()
     }
+}
+
+/// A path as text: one that is not UTF-8 is no reason to tell nothing.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 impl Place {

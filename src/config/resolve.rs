@@ -55,7 +55,7 @@ pub(super) fn resolve(raw: RawConfig, complete: bool, resolver: &mut Resolver<'_
         let stack = stack(raw, &path, resolver);
         if let Some(first) = keys.get(&stack.key) {
             let other = resolver.tree.value_span(&first.key("key"));
-            let key = shown(&stack.key);
+            let key = resolver.shown(&path.key("key"), &stack.key);
             resolver
                 .error_at_value(
                     &path.key("key"),
@@ -83,7 +83,8 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
     for (i, entry_point) in raw.entry_points.iter().enumerate() {
         resolver.word(&entry_points.index(i), entry_point);
         if raw.entry_points[..i].contains(entry_point) {
-            let message = format!("the entrypoint `{}` is named twice", shown(entry_point));
+            let name = resolver.shown(&entry_points.index(i), entry_point);
+            let message = format!("the entrypoint `{name}` is named twice");
             resolver
                 .error_at_value(&entry_points.index(i), message)
                 .hint("keep one of the two");
@@ -91,8 +92,7 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
     }
     let production = raw.production.and_then(|text| {
         let path = path.key("production");
-        let written = resolver.written(&path, &text);
-        resolver.usable(&path, address::url(&text, &written))
+        resolver.usable(&path, &text, address::url)
     });
     for key in ["preview", "checks"] {
         let path = path.key(key);
@@ -144,18 +144,22 @@ fn colors(raw: &[String], path: &Path, resolver: &mut Resolver<'_>) -> Colors {
     let mut names: Vec<Color> = Vec::new();
     for (i, name) in raw.iter().enumerate() {
         match name.parse::<Color>() {
-            Err(error) => {
+            Err(_) => {
+                let name = resolver.shown(&path.index(i), name);
                 resolver
-                    .error_at_value(&path.index(i), error.to_string())
-                    .hint("rename it");
+                    .error_at_value(&path.index(i), format!("`{name}` can't be a color"))
+                    .hint(
+                        "up to 32 letters, digits, `-` and `_`, beginning with a letter or digit",
+                    );
             }
             Ok(color) => match names.iter().position(|c| *c == color) {
                 Some(first) => {
                     let other = resolver.tree.value_span(&path.index(first));
+                    let name = resolver.shown(&path.index(i), name);
                     resolver
                         .error_at_value(
                             &path.index(i),
-                            format!("the color `{color}` is named twice"),
+                            format!("the color `{name}` is named twice"),
                         )
                         .hint("each color is a deployment of its own: remove one of the two")
                         .other(other);
@@ -212,27 +216,29 @@ impl Resolver<'_> {
         }
     }
 
-    /// The text at a path as it is written, without the values of variables.
-    pub(super) fn written(&self, path: &Path, text: &str) -> String {
+    /// The text at a path for a message: as it is written, without the values of variables.
+    pub(super) fn shown(&self, path: &Path, text: &str) -> String {
         match self.tree.at(path).map(|node| &node.content) {
-            Some(Content::Scalar(scalar)) => scalar.written.clone(),
-            _ => None,
+            Some(Content::Scalar(scalar)) => scalar.shown(),
+            _ => shown(text),
         }
-        .unwrap_or_else(|| text.to_owned())
     }
 
-    /// The address, or a mistake at it.
+    /// The address that a text is, or a mistake at it.
     pub(super) fn usable(
         &mut self,
         path: &Path,
-        checked: Result<String, address::Unusable>,
+        text: &str,
+        check: fn(&str) -> Result<String, address::Unusable>,
     ) -> Option<String> {
-        checked
-            .map_err(|unusable| {
-                self.error_at_value(path, unusable.message)
-                    .hint(unusable.hint);
-            })
-            .ok()
+        match check(text) {
+            Ok(address) => Some(address),
+            Err(unusable) => {
+                let message = format!("`{}` {}", self.shown(path, text), unusable.problem);
+                self.error_at_value(path, message).hint(unusable.hint);
+                None
+            }
+        }
     }
 
     /// The color of this name, or a mistake at its key; the color that was probably meant is taken for it.
@@ -264,6 +270,9 @@ impl Resolver<'_> {
 
     /// Checks a text that can't be empty and has no white space.
     pub(super) fn word(&mut self, path: &Path, text: &str) {
+        if self.findings.broken(path) {
+            return;
+        }
         let message = if text.is_empty() {
             "this is empty"
         } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {

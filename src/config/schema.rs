@@ -23,7 +23,8 @@ pub fn json_schema() -> Value {
     schema
 }
 
-/// Takes `null` out of what is optional, which is left out instead; and line breaks out of descriptions.
+/// Takes `null` out of what is optional, which is left out instead; defaults out of what is required; and line breaks
+/// out of descriptions.
 fn refine(schema: &mut Value) {
     match schema {
         Value::Array(schemas) => schemas.iter_mut().for_each(refine),
@@ -46,13 +47,21 @@ fn refine(schema: &mut Value) {
             if let Some(Value::String(text)) = keywords.get_mut("description") {
                 *text = text.replace('\n', " ").replace("  ", "\n\n");
             }
+            if let Some(Value::Array(required)) = keywords.get("required").cloned() {
+                for name in required.iter().filter_map(Value::as_str) {
+                    let property = keywords.get_mut("properties").and_then(|p| p.get_mut(name));
+                    if let Some(Value::Object(property)) = property {
+                        property.remove("default");
+                    }
+                }
+            }
             keywords.values_mut().for_each(refine);
         }
         _ => {}
     }
 }
 
-/// The definition that a schema refers to, its name, and whether it describes something of Traefik's.
+/// The definition that a schema refers to, with its name.
 pub(super) fn referred<'a>(root: &'a Value, schema: &'a Value) -> Option<(&'a str, &'a Value)> {
     let name = schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/")?;
     Some((name, root.get("$defs")?.get(name)?))
@@ -61,4 +70,21 @@ pub(super) fn referred<'a>(root: &'a Value, schema: &'a Value) -> Option<(&'a st
 /// The properties that a schema names.
 pub(super) fn properties(schema: &Value) -> Option<&Map<String, Value>> {
     schema.get("properties")?.as_object()
+}
+
+/// Where else than in this schema a key belongs, in words, for a key that is not one of its own.
+pub(super) fn home(root: &Value, schema: &Value, key: &str) -> Option<String> {
+    let has = |schema: &Value| properties(schema).is_some_and(|p| p.contains_key(key));
+    for (name, field) in properties(schema)? {
+        let inner = referred(root, field).map_or(field, |(_, schema)| schema);
+        if has(inner) {
+            return Some(format!("it belongs in `{name}`: `{name}: {{ {key}: … }}`"));
+        }
+    }
+    if has(root) {
+        return Some("it belongs at the top of the file".to_owned());
+    }
+    let mut definitions = root.get("$defs")?.as_object()?.iter();
+    let (name, _) = definitions.find(|(name, s)| !name.starts_with(TRAEFIK) && has(s))?;
+    Some(format!("it belongs in a {}", name.to_lowercase()))
 }

@@ -58,6 +58,9 @@ pub(super) fn service(
 }
 
 fn check_rule(rule: &str, path: &Path, resolver: &mut Resolver<'_>) {
+    if resolver.findings.broken(path) {
+        return;
+    }
     if rule.trim().is_empty() {
         resolver
             .error_at_value(path, "the rule is empty")
@@ -102,6 +105,9 @@ fn servers(
             servers.extend(read.map(|read| (color, read)));
         }
     }
+    if given.is_empty() && resolver.findings.broken(path) {
+        return servers;
+    }
     for color in &colors.names {
         let path = path.key(color.as_str());
         if colors.complete && !given.contains(color) && !resolver.findings.broken(&path) {
@@ -116,27 +122,25 @@ fn servers(
 fn of_color(raw: RawServers, path: &Path, resolver: &mut Resolver<'_>) -> Option<Servers> {
     match raw {
         RawServers::One(text) => {
-            let written = resolver.written(path, &text);
             let looks_like_a_url = text.contains("://") || !text.contains('@');
             if looks_like_a_url {
-                let url = resolver.usable(path, address::url(&text, &written))?;
+                let url = resolver.usable(path, &text, address::url)?;
                 return Some(Servers::Urls(vec![url]));
             }
-            let name = resolver.usable(path, address::reference(&text, &written))?;
+            let name = resolver.usable(path, &text, address::reference)?;
             Some(Servers::Reference(name))
         }
         RawServers::Many(texts) => {
             let mut urls: Vec<String> = Vec::new();
             for (i, text) in texts.iter().enumerate() {
                 let path = path.index(i);
-                let written = resolver.written(&path, text);
-                let Some(url) = resolver.usable(&path, address::url(text, &written)) else {
+                let Some(url) = resolver.usable(&path, text, address::url) else {
                     continue;
                 };
                 if urls.contains(&url) {
                     resolver
                         .error_at_value(&path, "this server is listed twice")
-                        .hint("remove one of the two: Traefik takes them for one");
+                        .hint("remove one of the two, or name the other replica");
                 }
                 urls.push(url);
             }

@@ -5,15 +5,12 @@
 
 use serde_json::Value;
 
-use super::findings::{Findings, Span, listed, nearest, shown};
-use super::kinds::{expected, first_sentence, is, kinds};
-use super::node::{Content, Entry, Node, Scalar};
+use super::findings::{Findings, Span};
+use super::kinds::{is, kinds, mismatch};
+use super::node::{Content, Node};
 use super::path::Path;
-use super::schema::{TRAEFIK, properties, referred};
+use super::schema::{TRAEFIK, referred};
 use crate::traefik::patterns;
-
-/// The most names that a hint lists.
-const LISTED: usize = 16;
 
 /// Checks a config against the schema; gives its readable part.
 ///
@@ -38,26 +35,32 @@ pub(super) fn check(
     shape.value(root, at)
 }
 
-struct Shape<'a> {
-    schema: &'a Value,
-    lenient: bool,
-    findings: &'a mut Findings,
+/// A check that is under way.
+pub(super) struct Shape<'a> {
+    /// The whole schema.
+    pub(super) schema: &'a Value,
+    /// Whether a field that Traefik does not know is only warned of.
+    pub(super) lenient: bool,
+    /// The mistakes so far.
+    pub(super) findings: &'a mut Findings,
 }
 
 /// What is to be checked: where it is, and what it has to be.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    schema: &'a Value,
-    path: &'a Path,
+pub(super) struct Place<'a> {
+    /// What it has to be.
+    pub(super) schema: &'a Value,
+    /// The keys that lead to it.
+    pub(super) path: &'a Path,
     /// Where its key is, or it itself in a list.
-    key: Span,
+    pub(super) key: Span,
     /// Whether this is within one of Traefik's own parts.
-    verbatim: bool,
+    pub(super) verbatim: bool,
 }
 
 impl Shape<'_> {
     /// Checks a value; gives what of it can be read on.
-    fn value(&mut self, node: &Node, at: Place<'_>) -> Option<Node> {
+    pub(super) fn value(&mut self, node: &Node, at: Place<'_>) -> Option<Node> {
         let schema = at.schema;
         if !self.filled(node, at) {
             return None;
@@ -82,7 +85,7 @@ impl Shape<'_> {
         self.coerce(&mut node, schema);
         let kinds = kinds(self.schema, schema);
         if !kinds.is_empty() && !kinds.iter().any(|kind| is(&node, kind)) {
-            self.mismatch(&node, at);
+            mismatch(self.schema, &node, at.schema, at.path, self.findings);
             return None;
         }
         match &node.content {
@@ -90,25 +93,6 @@ impl Shape<'_> {
             Content::List(nodes) => self.list(&node, nodes, at),
             Content::Map(entries) => self.map(&node, entries, at),
         }
-    }
-
-    /// Whether a mapping has as many keys as it needs.
-    fn filled(&mut self, node: &Node, at: Place<'_>) -> bool {
-        let least = at.schema.get("minProperties").and_then(Value::as_u64);
-        let Content::Map(entries) = &node.content else {
-            return true;
-        };
-        let filled = least.is_none_or(|least| entries.len() as u64 >= least);
-        if !filled {
-            let message = match at.verbatim {
-                true => "an empty mapping here makes Traefik refuse the whole document",
-                false => "at least one key is needed here",
-            };
-            self.findings
-                .error(at.key, at.path, message)
-                .hint("remove the key, or give it something");
-        }
-        filled
     }
 
     /// What a variable was replaced in is a text where one is wanted, though it may look like a number now.
@@ -151,7 +135,7 @@ impl Shape<'_> {
                 read
             }
             None => {
-                self.mismatch(node, at);
+                mismatch(self.schema, node, at.schema, at.path, self.findings);
                 None
             }
         }
@@ -179,7 +163,7 @@ impl Shape<'_> {
             _ => true,
         };
         if !fits || !listed {
-            self.mismatch(node, at);
+            mismatch(self.schema, node, at.schema, at.path, self.findings);
         }
         fits && listed
     }
@@ -187,9 +171,11 @@ impl Shape<'_> {
     fn list(&mut self, node: &Node, nodes: &[Node], at: Place<'_>) -> Option<Node> {
         let least = at.schema.get("minItems").and_then(Value::as_u64);
         if least.is_some_and(|least| (nodes.len() as u64) < least) {
-            let least = least.unwrap_or_default();
-            let (is, entries) = (nodes.len(), if least == 1 { "entry" } else { "entries" });
-            let message = format!("at least {least} {entries} are needed here, and there is {is}");
+            let message = format!(
+                "this needs at least {}, and has {}",
+                least.unwrap_or_default(),
+                nodes.len()
+            );
             self.findings
                 .error(at.key, at.path, message)
                 .hint("add what is missing, or remove the key");
@@ -213,145 +199,5 @@ impl Shape<'_> {
             span: node.span,
             content: Content::List(read),
         })
-    }
-
-    fn map(&mut self, node: &Node, entries: &[Entry], at: Place<'_>) -> Option<Node> {
-        let schema = at.schema;
-        let known = properties(schema);
-        let additional = schema.get("additionalProperties");
-        if known.is_none() && additional.is_none() {
-            return Some(node.clone());
-        }
-        let mut read: Vec<Entry> = Vec::new();
-        for entry in entries {
-            let path = at.path.key(&entry.key);
-            let mut key = entry.key.as_str();
-            let schema = match (known.and_then(|k| k.get(key)), additional) {
-                (Some(schema), _) | (None, Some(schema @ Value::Object(_))) => schema,
-                (None, Some(Value::Bool(false))) => {
-                    let known = known.into_iter().flatten();
-                    let meant = self.unknown(entry, &path, known.map(|(k, _)| k.as_str()), at);
-                    let free = meant.filter(|m| node.get(m).is_none());
-                    match free.and_then(|m| properties(schema)?.get_key_value(m)) {
-                        Some((meant, schema)) => {
-                            key = meant;
-                            schema
-                        }
-                        None if self.lenient && at.verbatim => &Value::Bool(true),
-                        None => continue,
-                    }
-                }
-                _ => &Value::Bool(true),
-            };
-            let place = Place {
-                schema,
-                path: &at.path.key(key),
-                key: entry.span,
-                ..at
-            };
-            read.extend(self.value(&entry.node, place).map(|node| Entry {
-                key: key.to_owned(),
-                span: entry.span,
-                node,
-            }));
-        }
-        let complete = self.required(&read, node, at);
-        complete.then_some(Node {
-            span: node.span,
-            content: Content::Map(read),
-        })
-    }
-
-    /// Tells of a key that is not known; gives the one that was probably meant.
-    fn unknown<'k>(
-        &mut self,
-        entry: &Entry,
-        path: &Path,
-        known: impl Iterator<Item = &'k str> + Clone,
-        at: Place<'_>,
-    ) -> Option<&'k str> {
-        let name = shown(&entry.key);
-        let meant = nearest(&entry.key, known.clone());
-        let mut hint = match meant {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None if known.clone().count() > LISTED => {
-                format!("known here are {}, …", listed(known.take(LISTED)))
-            }
-            None => format!("known here are {}", listed(known)),
-        };
-        match (at.verbatim, self.lenient) {
-            (false, _) => self
-                .findings
-                .error(entry.span, path, format!("unknown key `{name}`")),
-            (true, false) => {
-                hint.push_str(
-                    "; for a newer Traefik, `lenient: true` at the top makes this a warning",
-                );
-                let message = format!(
-                    "Traefik 3.7 does not know the field `{name}`, and would refuse the document"
-                );
-                self.findings.error(entry.span, path, message)
-            }
-            (true, true) => {
-                let message = format!("Traefik 3.7 does not know the field `{name}`");
-                self.findings.warning(entry.span, path, message)
-            }
-        }
-        .hint(hint);
-        meant.filter(|_| !(at.verbatim && self.lenient))
-    }
-
-    /// Whether every required key is among what was read; tells of those that the file does not have.
-    fn required(&mut self, read: &[Entry], node: &Node, at: Place<'_>) -> bool {
-        let Some(Value::Array(required)) = at.schema.get("required") else {
-            return true;
-        };
-        let mut complete = true;
-        for name in required.iter().filter_map(Value::as_str) {
-            if read.iter().any(|e| e.key == name) {
-                continue;
-            }
-            complete = false;
-            let path = at.path.key(name);
-            if node.get(name).is_none() && !self.findings.broken(&path) {
-                let finding =
-                    self.findings
-                        .error(at.key, &path, format!("the key `{name}` is missing"));
-                let field = properties(at.schema).and_then(|p| p.get(name));
-                if let Some(text) = field.and_then(|f| f.get("description")?.as_str()) {
-                    finding.hint(format!("`{name}` is: {}", first_sentence(text)));
-                }
-            }
-        }
-        complete
-    }
-
-    /// Tells what was expected, and what came.
-    fn mismatch(&mut self, node: &Node, at: Place<'_>) {
-        let found = node.describe();
-        let expected = expected(self.schema, at.schema);
-        let finding = self.findings.error(
-            node.span,
-            at.path,
-            format!("expected {expected}, found {found}"),
-        );
-        let kinds = kinds(self.schema, at.schema);
-        let wants = |kind: &str| kinds.contains(&kind);
-        let Content::Scalar(scalar) = &node.content else {
-            return;
-        };
-        let written = scalar.shown();
-        match &scalar.value {
-            Value::Null => finding.hint("give it a value, or remove the key"),
-            Value::String(text) if matches!(text.as_str(), "yes" | "no" | "on" | "off") => {
-                finding.hint("write `true` or `false`: this is a text in YAML 1.2")
-            }
-            _ if wants("string") => finding.hint(format!("quote it: `\"{written}\"`")),
-            Value::String(text) if !Scalar::new(text.clone(), true).value.is_string() => {
-                finding.hint("remove the quotes")
-            }
-            _ if wants("array") => finding.hint(format!("make it a list: `[{written}]`")),
-            _ => return,
-        };
     }
 }

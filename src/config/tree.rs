@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::findings::{Findings, Source, Span, shown};
+use super::frame::{Frame, Items, Key, Size};
 use super::interpolate::interpolate;
-use super::node::{Content, Entry, Node, Scalar};
+use super::node::{Content, Node, Scalar};
 use super::path::Path;
+use super::syntax;
 
 /// The deepest nesting; a config is about ten deep.
 const MAX_DEPTH: usize = 64;
@@ -56,7 +58,7 @@ pub(super) fn read(
                 reader.event(event, span)?;
             }
             Err(error) => {
-                reader.syntax(&error);
+                syntax::tell(&error, source, text, reader.findings);
                 return None;
             }
         }
@@ -74,40 +76,6 @@ pub(super) fn read(
             .hint("it needs `stacks:`; `bluegreen init` writes a first one");
     }
     root
-}
-
-/// A mapping or list that has begun.
-struct Frame {
-    span: Span,
-    anchor: usize,
-    size: Size,
-    items: Items,
-}
-
-enum Items {
-    List(Vec<Node>),
-    Map {
-        entries: Vec<Entry>,
-        index: HashMap<String, usize>,
-        merged: Vec<Node>,
-        key: Option<Key>,
-    },
-}
-
-/// A key whose value comes next.
-enum Key {
-    Text(String, Span),
-    /// `<<`
-    Merge,
-    /// Something that can't be a key, and was reported.
-    Bad,
-}
-
-/// How much a node weighs, and how deep it is.
-#[derive(Clone, Copy)]
-struct Size {
-    weight: usize,
-    height: usize,
 }
 
 struct Reader<'a> {
@@ -306,38 +274,6 @@ impl Reader<'_> {
         None
     }
 
-    fn syntax(&mut self, error: &ScanError) {
-        let marker = error.marker();
-        let start = marker
-            .byte_offset()
-            .unwrap_or_default()
-            .min(self.text.len());
-        let span = Span {
-            source: self.source,
-            start,
-            end: start + self.text[start..].chars().next().map_or(0, char::len_utf8),
-            line: marker.line(),
-            column: marker.col() + 1,
-        };
-        let reason = error.info();
-        let finding = self.findings.error(
-            span,
-            &Path::default(),
-            format!("this is not YAML: {}", shown(&reason)),
-        );
-        let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line = self.text[line_start..].lines().next().unwrap_or_default();
-        if reason.contains("tab") {
-            finding.hint("indent with spaces");
-        } else if reason.contains("flow") && line.contains("${") {
-            finding.hint("within `{ }` and `[ ]`, quote what has `${` in it");
-        } else if reason.contains("unexpected character") {
-            finding.hint("quote the value");
-        } else if reason.contains("mapping values") || reason.contains("':'") {
-            finding.hint("check the indentation, and quote a value that has `: ` in it");
-        }
-    }
-
     fn span(&self, span: granit_parser::Span) -> Span {
         let bytes = span.byte_range().unwrap_or_default();
         Span {
@@ -363,95 +299,5 @@ impl Reader<'_> {
             }
         }
         path
-    }
-}
-
-/// Why an item has no place in a mapping.
-struct Problem {
-    span: Span,
-    key: String,
-    message: String,
-    hint: &'static str,
-    other: Option<Span>,
-}
-
-impl Items {
-    /// Takes the next node: an item, a key or a value.
-    fn take(&mut self, mut node: Node) -> Result<(), Problem> {
-        let Self::Map {
-            entries,
-            index,
-            merged,
-            key,
-        } = self
-        else {
-            if let Self::List(nodes) = self {
-                nodes.push(node);
-            }
-            return Ok(());
-        };
-        let problem = |span, key: &str, message, hint| {
-            Err(Problem {
-                span,
-                key: key.to_owned(),
-                message,
-                hint,
-                other: None,
-            })
-        };
-        match key.take() {
-            None => match node.content {
-                Content::Scalar(scalar) if scalar.text == "<<" && !scalar.value.is_null() => {
-                    *key = Some(Key::Merge);
-                    Ok(())
-                }
-                Content::Scalar(scalar) => {
-                    *key = Some(Key::Text(scalar.text, node.span));
-                    Ok(())
-                }
-                _ => {
-                    *key = Some(Key::Bad);
-                    let message = "a mapping or a list can't be a key".to_owned();
-                    problem(node.span, "?", message, "write a text before the `:`")
-                }
-            },
-            Some(Key::Bad) => Ok(()),
-            Some(Key::Merge) => {
-                let span = node.span;
-                let nodes = match node.content {
-                    Content::List(nodes) => nodes,
-                    _ => vec![node],
-                };
-                let maps = nodes.iter().all(|n| matches!(n.content, Content::Map(_)));
-                merged.extend(nodes);
-                if maps {
-                    return Ok(());
-                }
-                let message = "only a mapping, or a list of them, can be merged".to_owned();
-                problem(span, "<<", message, "name an anchor: `<<: *anchor`")
-            }
-            Some(Key::Text(name, span)) => {
-                // A key without a value has no place of its own to show.
-                if node.span.start == node.span.end {
-                    node.span = span;
-                }
-                if let Some(first) = index.get(&name) {
-                    return Err(Problem {
-                        span,
-                        message: format!("the key `{}` is given twice", shown(&name)),
-                        key: name,
-                        hint: "keep one of the two",
-                        other: Some(entries[*first].span),
-                    });
-                }
-                index.insert(name.clone(), entries.len());
-                entries.push(Entry {
-                    key: name,
-                    span,
-                    node,
-                });
-                Ok(())
-            }
-        }
     }
 }

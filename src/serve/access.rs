@@ -25,7 +25,10 @@ impl Token {
     pub fn new(token: &str) -> io::Result<Self> {
         let token = token.trim();
         if token.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the token is empty"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the token is empty",
+            ));
         }
         Ok(Self(token.to_owned()))
     }
@@ -36,7 +39,8 @@ impl Token {
     ///
     /// Where the file can't be read or is empty.
     pub fn from_file(path: &Path) -> io::Result<Self> {
-        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let text = fs::read_to_string(path).map_err(named)?;
         Self::new(&text).map_err(named)
     }
@@ -70,18 +74,22 @@ impl Access {
         let Some(token) = &self.read_token else {
             return true;
         };
-        let shown = authorization.and_then(|value| value.to_str().ok()).and_then(|value| {
-            let (scheme, credentials) = value.trim().split_once(' ')?;
-            let credentials = credentials.trim();
-            if scheme.eq_ignore_ascii_case("bearer") {
-                return Some(credentials.to_owned());
-            }
-            if !scheme.eq_ignore_ascii_case("basic") {
-                return None;
-            }
-            let decoded = String::from_utf8(BASE64_STANDARD.decode(credentials).ok()?).ok()?;
-            decoded.split_once(':').map(|(_user, password)| password.to_owned())
-        });
+        let shown = authorization
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| {
+                let (scheme, credentials) = value.trim().split_once(' ')?;
+                let credentials = credentials.trim();
+                if scheme.eq_ignore_ascii_case("bearer") {
+                    return Some(credentials.to_owned());
+                }
+                if !scheme.eq_ignore_ascii_case("basic") {
+                    return None;
+                }
+                let decoded = String::from_utf8(BASE64_STANDARD.decode(credentials).ok()?).ok()?;
+                decoded
+                    .split_once(':')
+                    .map(|(_user, password)| password.to_owned())
+            });
         shown.is_some_and(|shown| token.is(&shown))
     }
 }
@@ -90,7 +98,10 @@ impl Access {
 pub(super) fn unauthorized() -> Answer {
     let text = "a token is needed here: send `Authorization: Bearer TOKEN` (Traefik: providers.http.headers)\n";
     let mut answer = plain(StatusCode::UNAUTHORIZED, text.to_owned());
-    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer, Basic realm=\"bluegreen\""));
+    answer.headers_mut().insert(
+        WWW_AUTHENTICATE,
+        HeaderValue::from_static("Bearer, Basic realm=\"bluegreen\""),
+    );
     answer
 }
 
@@ -107,7 +118,16 @@ mod tests {
         assert!(may("Bearer s3cret"));
         assert!(may("bearer  s3cret"));
         assert!(may("Basic dHJhZWZpazpzM2NyZXQ="));
-        for wrong in ["", "s3cret", "Bearer", "Bearer s3cre", "Bearer s3cret2", "Basic s3cret", "Basic czNjcmV0", "Digest s3cret"] {
+        for wrong in [
+            "",
+            "s3cret",
+            "Bearer",
+            "Bearer s3cre",
+            "Bearer s3cret2",
+            "Basic s3cret",
+            "Basic czNjcmV0",
+            "Digest s3cret",
+        ] {
             assert!(!may(wrong), "{wrong}");
         }
         assert!(!access.may_read(None));

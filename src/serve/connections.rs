@@ -117,7 +117,14 @@ pub async fn serve(
         next_id += 1;
         shared.connections.fetch_add(1, Ordering::Relaxed);
         let evicted = unproven.add(next_id);
-        let served = serve_one(Arc::clone(&shared), Arc::clone(&unproven), &graceful, stream, peer, next_id);
+        let served = serve_one(
+            Arc::clone(&shared),
+            Arc::clone(&unproven),
+            &graceful,
+            stream,
+            peer,
+            next_id,
+        );
         let (shared, unproven) = (Arc::clone(&shared), Arc::clone(&unproven));
         tokio::spawn(async move {
             tokio::select! {
@@ -131,7 +138,10 @@ pub async fn serve(
     }
     drop(listener);
     let open = shared.connections.load(Ordering::Relaxed);
-    tracing::info!(connections = open, "stopping: the polls that are held get their answer now");
+    tracing::info!(
+        connections = open,
+        "stopping: the polls that are held get their answer now"
+    );
     // In this order: the answers must already say `Connection: close`.
     let drained = graceful.shutdown();
     shared.stopping.send_replace(true);
@@ -176,7 +186,10 @@ fn serve_one(
 fn set_socket_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new().with_time(PEER_TIMEOUT).with_interval(PEER_TIMEOUT / 3).with_retries(3);
+    let keepalive = TcpKeepalive::new()
+        .with_time(PEER_TIMEOUT)
+        .with_interval(PEER_TIMEOUT / 3)
+        .with_retries(3);
     socket.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(PEER_TIMEOUT))?;

@@ -110,7 +110,12 @@ impl Fleet {
     }
 
     /// Takes note of a poll. `name` is what the instance calls itself.
-    pub fn arrive(self: &Arc<Self>, connection: ConnectionId, name: Option<&str>, address: IpAddr) -> Poll {
+    pub fn arrive(
+        self: &Arc<Self>,
+        connection: ConnectionId,
+        name: Option<&str>,
+        address: IpAddr,
+    ) -> Poll {
         let id = name.map_or_else(|| address.to_string(), str::to_owned);
         let mut poll = Poll {
             fleet: Arc::clone(self),
@@ -137,7 +142,9 @@ impl Fleet {
         if let Some(answered) = known.answered {
             let gap = now.duration_since(answered);
             // A longer gap counts at once, a shorter one little by little.
-            let cadence = instance.cadence.map_or(gap, |cadence| gap.max(cadence.mul_f64(0.9)));
+            let cadence = instance
+                .cadence
+                .map_or(gap, |cadence| gap.max(cadence.mul_f64(0.9)));
             instance.cadence = Some(cadence);
         }
         poll.cut = instance.cut.as_ref().map(Cut::hold);
@@ -187,15 +194,26 @@ impl Fleet {
         let mut forgotten = false;
         self.lock().retain(|id, instance| {
             let unseen = now.duration_since(instance.seen);
-            let held = instance.connections.values().any(|connection| connection.held);
+            let held = instance
+                .connections
+                .values()
+                .any(|connection| connection.held);
             if !held && unseen > instance.gone_after() {
-                tracing::warn!(instance = id, unseen_s = unseen.as_secs(), "the instance is gone: it is waited for no longer");
+                tracing::warn!(
+                    instance = id,
+                    unseen_s = unseen.as_secs(),
+                    "the instance is gone: it is waited for no longer"
+                );
                 forgotten = true;
                 return false;
             }
             let lags = !held && unseen > instance.allowed_gap();
             if lags && !std::mem::replace(&mut instance.lags, true) {
-                tracing::warn!(instance = id, unseen_s = unseen.as_secs(), "the instance lags: it has not polled again");
+                tracing::warn!(
+                    instance = id,
+                    unseen_s = unseen.as_secs(),
+                    "the instance lags: it has not polled again"
+                );
             }
             true
         });
@@ -208,12 +226,17 @@ impl Fleet {
     pub fn overview(&self) -> Vec<Overview> {
         let now = Instant::now();
         let instances = self.lock();
-        instances.iter().map(|(id, instance)| instance.overview(id, now)).collect()
+        instances
+            .iter()
+            .map(|(id, instance)| instance.overview(id, now))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Instance>> {
         // No code panics while it holds the lock; if it did, the map would still be whole.
-        self.instances.lock().unwrap_or_else(PoisonError::into_inner)
+        self.instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -242,7 +265,9 @@ impl Instance {
             return self.confirmed.as_ref();
         };
         let confirmed = first.confirmed.as_ref()?;
-        connections.all(|other| other.confirmed.as_ref() == Some(confirmed)).then_some(confirmed)
+        connections
+            .all(|other| other.confirmed.as_ref() == Some(confirmed))
+            .then_some(confirmed)
     }
 
     /// How long it may take from an answer to its next poll.
@@ -255,7 +280,8 @@ impl Instance {
     }
 
     fn overview(&self, id: &str, now: Instant) -> Overview {
-        let text = |revision: Option<&Revision>| revision.map(|revision| revision.as_str().to_owned());
+        let text =
+            |revision: Option<&Revision>| revision.map(|revision| revision.as_str().to_owned());
         let entry = registry::Instance {
             id: id.to_owned(),
             address: self.address.to_string(),

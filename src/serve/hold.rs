@@ -22,12 +22,17 @@ const FORGIVEN_AFTER: u32 = 3;
 pub fn asked(headers: &HeaderMap, default: Duration) -> Duration {
     let preferences = headers.get_all("prefer");
     let preferences = preferences.iter().filter_map(|value| value.to_str().ok());
-    let wait = preferences.flat_map(|value| value.split(',')).find_map(|preference| {
-        let (preference, _parameters) = preference.split_once(';').unwrap_or((preference, ""));
-        let (name, seconds) = preference.split_once('=')?;
-        let seconds = seconds.trim().trim_matches('"');
-        name.trim().eq_ignore_ascii_case("wait").then(|| seconds.parse::<u64>().ok()).flatten()
-    });
+    let wait = preferences
+        .flat_map(|value| value.split(','))
+        .find_map(|preference| {
+            let (preference, _parameters) = preference.split_once(';').unwrap_or((preference, ""));
+            let (name, seconds) = preference.split_once('=')?;
+            let seconds = seconds.trim().trim_matches('"');
+            name.trim()
+                .eq_ignore_ascii_case("wait")
+                .then(|| seconds.parse::<u64>().ok())
+                .flatten()
+        });
     wait.map_or(default, Duration::from_secs).min(MAX_HOLD)
 }
 
@@ -49,7 +54,12 @@ impl Cut {
     }
 
     /// The instance has closed a poll after `elapsed` that was to be held for `hold`.
-    pub(super) fn gave_up(cut: &mut Option<Self>, instance: &str, elapsed: Duration, hold: Duration) {
+    pub(super) fn gave_up(
+        cut: &mut Option<Self>,
+        instance: &str,
+        elapsed: Duration,
+        hold: Duration,
+    ) {
         if elapsed >= hold {
             return;
         }
@@ -57,7 +67,9 @@ impl Cut {
         let confirmed = cut.is_some();
         let hold_s = shorter.as_secs_f64();
         tracing::warn!(
-            instance, gave_up_after_s = elapsed.as_secs_f64(), hold_s,
+            instance,
+            gave_up_after_s = elapsed.as_secs_f64(),
+            hold_s,
             "the instance closed a held poll before the hold was over; its polls are held shorter now: \
              set its providers.http.pollTimeout above the hold that it asks for"
         );
@@ -75,7 +87,10 @@ impl Cut {
         };
         known.kept += 1;
         if !known.confirmed && known.kept >= FORGIVEN_AFTER {
-            tracing::info!(instance, "the instance's polls are held as long as before again");
+            tracing::info!(
+                instance,
+                "the instance's polls are held as long as before again"
+            );
             *cut = None;
         }
     }
@@ -100,7 +115,14 @@ mod tests {
         assert_eq!(wait(&["respond-async, WAIT = \"7\"; foo=bar"]), 7);
         assert_eq!(wait(&["respond-async", "wait=0"]), 0);
         assert_eq!(wait(&["wait=99999999"]), 300);
-        for garbage in ["wait", "wait=", "wait=-1", "wait=1.5", "wait=x", "wait=99999999999999999999999"] {
+        for garbage in [
+            "wait",
+            "wait=",
+            "wait=-1",
+            "wait=1.5",
+            "wait=x",
+            "wait=99999999999999999999999",
+        ] {
             assert_eq!(wait(&[garbage]), 4, "{garbage}");
         }
     }
@@ -118,7 +140,12 @@ mod tests {
         assert_eq!(cut, None);
 
         Cut::gave_up(&mut cut, "a", Duration::from_secs(10), hold);
-        Cut::gave_up(&mut cut, "a", Duration::from_secs(5), Duration::from_secs(8));
+        Cut::gave_up(
+            &mut cut,
+            "a",
+            Duration::from_secs(5),
+            Duration::from_secs(8),
+        );
         for _ in 0..100 {
             Cut::kept_to(&mut cut, "a");
         }
@@ -128,7 +155,12 @@ mod tests {
     #[test]
     fn a_poll_that_ends_after_its_hold_cuts_nothing() {
         let mut cut = None;
-        Cut::gave_up(&mut cut, "a", Duration::from_secs(4), Duration::from_secs(4));
+        Cut::gave_up(
+            &mut cut,
+            "a",
+            Duration::from_secs(4),
+            Duration::from_secs(4),
+        );
         assert_eq!(cut, None);
     }
 }

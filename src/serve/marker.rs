@@ -54,7 +54,13 @@ pub async fn ask_all(shared: Arc<Shared>) {
                 continue;
             };
             let id = instance.entry.id;
-            if !fetched || applied || !asked.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
+            if !fetched
+                || applied
+                || !asked
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(id.clone())
+            {
                 continue;
             }
             let (shared, asked) = (Arc::clone(&shared), Arc::clone(&asked));
@@ -64,14 +70,22 @@ pub async fn ask_all(shared: Arc<Shared>) {
                 if ask_until_applied(&shared, &id, address, &revision).await {
                     shared.fleet.applied(&id, &revision);
                 }
-                asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                asked
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(&id);
             });
         }
     }
 }
 
 /// Asks one instance until it has applied the document, or there is a newer one, or it is gone.
-async fn ask_until_applied(shared: &Shared, id: &str, address: SocketAddr, revision: &Revision) -> bool {
+async fn ask_until_applied(
+    shared: &Shared,
+    id: &str,
+    address: SocketAddr,
+    revision: &Revision,
+) -> bool {
     let mut pause = FIRST_PAUSE;
     let mut connection = None;
     let mut warned = false;
@@ -95,8 +109,17 @@ async fn ask_until_applied(shared: &Shared, id: &str, address: SocketAddr, revis
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
-        let current = shared.state.serving().document.as_ref().is_some_and(|document| document.revision == *revision);
-        let there = shared.fleet.overview().iter().any(|instance| instance.entry.id == id);
+        let current = shared
+            .state
+            .serving()
+            .document
+            .as_ref()
+            .is_some_and(|document| document.revision == *revision);
+        let there = shared
+            .fleet
+            .overview()
+            .iter()
+            .any(|instance| instance.entry.id == id);
         if !current || !there || *shared.stopping.borrow() {
             return false;
         }
@@ -104,11 +127,17 @@ async fn ask_until_applied(shared: &Shared, id: &str, address: SocketAddr, revis
 }
 
 /// Asks once, over a connection that is kept for the next time.
-async fn ask(connection: &mut Option<Sender>, address: SocketAddr, revision: &Revision) -> io::Result<bool> {
+async fn ask(
+    connection: &mut Option<Sender>,
+    address: SocketAddr,
+    revision: &Revision,
+) -> io::Result<bool> {
     if connection.as_ref().is_none_or(SendRequest::is_closed) {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let (sender, driver) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
         tokio::spawn(driver);
         *connection = Some(sender);
     }
@@ -119,7 +148,12 @@ async fn ask(connection: &mut Option<Sender>, address: SocketAddr, revision: &Re
     if status == StatusCode::IM_A_TEAPOT {
         return Ok(true);
     }
-    let (status, body) = get(sender, address, &format!("/api/http/routers/{MARKER_ROUTER}@http")).await?;
+    let (status, body) = get(
+        sender,
+        address,
+        &format!("/api/http/routers/{MARKER_ROUTER}@http"),
+    )
+    .await?;
     let router: ApiRouter = match status {
         StatusCode::OK => serde_json::from_slice(&body).unwrap_or_default(),
         _ => return Ok(false),
@@ -135,11 +169,24 @@ struct ApiRouter {
     rule: String,
 }
 
-async fn get(sender: &mut Sender, address: SocketAddr, path: &str) -> io::Result<(StatusCode, Bytes)> {
+async fn get(
+    sender: &mut Sender,
+    address: SocketAddr,
+    path: &str,
+) -> io::Result<(StatusCode, Bytes)> {
     sender.ready().await.map_err(io::Error::other)?;
-    let request = Request::get(path).header(HOST, address.to_string()).body(Empty::new()).map_err(io::Error::other)?;
-    let answer = sender.send_request(request).await.map_err(io::Error::other)?;
+    let request = Request::get(path)
+        .header(HOST, address.to_string())
+        .body(Empty::new())
+        .map_err(io::Error::other)?;
+    let answer = sender
+        .send_request(request)
+        .await
+        .map_err(io::Error::other)?;
     let status = answer.status();
-    let body = Limited::new(answer.into_body(), MAX_BODY).collect().await.map_err(io::Error::other)?;
+    let body = Limited::new(answer.into_body(), MAX_BODY)
+        .collect()
+        .await
+        .map_err(io::Error::other)?;
     Ok((status, body.to_bytes()))
 }

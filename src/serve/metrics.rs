@@ -26,15 +26,28 @@ pub fn text(shared: &Shared) -> String {
     let following = Family::<Labels, Gauge>::default();
     for (name, stack) in &serving.config.stacks {
         for color in &stack.colors {
-            let weight = serving.stacks.get(name).map_or(0, |known| known.traffic.weight(color));
+            let weight = serving
+                .stacks
+                .get(name)
+                .map_or(0, |known| known.traffic.weight(color));
             let labels = vec![("stack", name.clone()), ("color", color.to_string())];
             weights.get_or_create(&labels).set(i64::from(weight));
         }
         let follows = serving.stacks.contains_key(name) && !serving.problems.contains_key(name);
-        following.get_or_create(&vec![("stack", name.clone())]).set(i64::from(follows));
+        following
+            .get_or_create(&vec![("stack", name.clone())])
+            .set(i64::from(follows));
     }
-    registry.register("traffic_weight", "The weight of a color in the traffic", weights);
-    registry.register("key_valid", "Whether the stack's traffic is what its key says", following);
+    registry.register(
+        "traffic_weight",
+        "The weight of a color in the traffic",
+        weights,
+    );
+    registry.register(
+        "key_valid",
+        "Whether the stack's traffic is what its key says",
+        following,
+    );
 
     let confirmed = Family::<Labels, Gauge>::default();
     let held = Family::<Labels, Gauge>::default();
@@ -42,19 +55,43 @@ pub fn text(shared: &Shared) -> String {
         let labels = vec![("instance", instance.entry.id.clone())];
         let has = current.is_some() && instance.confirmed.as_ref() == current;
         confirmed.get_or_create(&labels).set(i64::from(has));
-        held.get_or_create(&labels).set(i64::from(instance.entry.held));
+        held.get_or_create(&labels)
+            .set(i64::from(instance.entry.held));
     }
-    registry.register("instance_confirmed", "Whether the instance has the current document", confirmed);
-    registry.register("instance_held", "Whether a poll of the instance is held", held);
+    registry.register(
+        "instance_confirmed",
+        "Whether the instance has the current document",
+        confirmed,
+    );
+    registry.register(
+        "instance_held",
+        "Whether a poll of the instance is held",
+        held,
+    );
 
     let gauges = [
-        ("store_connected", "Whether the store answers", u64::from(serving.store.connected)),
-        ("ready", "Whether there is a document to serve", u64::from(current.is_some())),
-        ("connections", "Open connections", shared.connections.load(Ordering::Relaxed)),
+        (
+            "store_connected",
+            "Whether the store answers",
+            u64::from(serving.store.connected),
+        ),
+        (
+            "ready",
+            "Whether there is a document to serve",
+            u64::from(current.is_some()),
+        ),
+        (
+            "connections",
+            "Open connections",
+            shared.connections.load(Ordering::Relaxed),
+        ),
         (
             "document_bytes",
             "The size of the document",
-            serving.document.as_ref().map_or(0, |document| document.bytes.len() as u64),
+            serving
+                .document
+                .as_ref()
+                .map_or(0, |document| document.bytes.len() as u64),
         ),
     ];
     for (name, help, value) in gauges {
@@ -65,11 +102,31 @@ pub fn text(shared: &Shared) -> String {
     let counts = [
         ("polls", "Polls that came", &shared.polls),
         ("traffic_changes", "Changes of traffic", &counters.changes),
-        ("unusable_values", "Times that a key was found without a usable value", &counters.unusable_values),
-        ("store_errors", "Connections to the store that were lost or not made", &counters.store_errors),
-        ("config_reloads", "Config files that were taken over", &counters.reloads),
-        ("config_refused", "Config files that were refused", &counters.refused_reloads),
-        ("disk_errors", "Times that the last good traffic could not be written", &counters.disk_errors),
+        (
+            "unusable_values",
+            "Times that a key was found without a usable value",
+            &counters.unusable_values,
+        ),
+        (
+            "store_errors",
+            "Connections to the store that were lost or not made",
+            &counters.store_errors,
+        ),
+        (
+            "config_reloads",
+            "Config files that were taken over",
+            &counters.reloads,
+        ),
+        (
+            "config_refused",
+            "Config files that were refused",
+            &counters.refused_reloads,
+        ),
+        (
+            "disk_errors",
+            "Times that the last good traffic could not be written",
+            &counters.disk_errors,
+        ),
     ];
     for (name, help, count) in counts {
         let counter = Counter::<u64>::default();

@@ -87,8 +87,19 @@ pub struct Shared {
 ///
 /// Where the state directory can't be used for a default certificate that the config asks for, or a part of the
 /// provider has ended that must not.
-pub async fn run(settings: Settings, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
-    let Settings { config_path, config, store, state_dir, hold, access } = settings;
+pub async fn run(
+    settings: Settings,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let Settings {
+        config_path,
+        config,
+        store,
+        state_dir,
+        hold,
+        access,
+    } = settings;
     let address = listener.local_addr()?;
     let certificate = certificate_for(&config, &state_dir)?;
     let (last_good, on_disk) = open_state_dir(&state_dir);
@@ -114,14 +125,26 @@ pub async fn run(settings: Settings, listener: TcpListener, stop: impl Future<Ou
     let kept = writer.kept();
     let mut background = tokio::task::JoinSet::new();
     background.spawn(follow(store.clone(), followed, event_sender));
-    background.spawn(reporter::report(Arc::clone(&shared), store.clone(), outside));
+    background.spawn(reporter::report(
+        Arc::clone(&shared),
+        store.clone(),
+        outside,
+    ));
     background.spawn(marker::ask_all(Arc::clone(&shared)));
-    background.spawn(reload::watch(config_path, state_dir, Arc::clone(&state), config_sender));
+    background.spawn(reload::watch(
+        config_path,
+        state_dir,
+        Arc::clone(&state),
+        config_sender,
+    ));
     let writer = tokio::spawn(write(writer, events, configs, keys, outside_sender));
     let keeper = last_good.map(|file| {
         let state = Arc::clone(&state);
         tokio::spawn(last_good::keep(file, kept, move || {
-            state.counters.disk_errors.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            state
+                .counters
+                .disk_errors
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }))
     });
 
@@ -179,7 +202,10 @@ async fn write(
 }
 
 /// The default certificate, where the config asks for one.
-fn certificate_for(config: &Config, state_dir: &std::path::Path) -> io::Result<Option<Certificate>> {
+fn certificate_for(
+    config: &Config,
+    state_dir: &std::path::Path,
+) -> io::Result<Option<Certificate>> {
     if !config.generated_certificate {
         return Ok(None);
     }
@@ -197,7 +223,10 @@ fn certificate_for(config: &Config, state_dir: &std::path::Path) -> io::Result<O
 /// The state directory's file and what it holds. A directory that can't be used is no reason not to serve.
 fn open_state_dir(
     state_dir: &std::path::Path,
-) -> (Option<LastGood>, std::collections::BTreeMap<String, last_good::Kept>) {
+) -> (
+    Option<LastGood>,
+    std::collections::BTreeMap<String, last_good::Kept>,
+) {
     let dir = state_dir.display();
     let file = LastGood::in_dir(state_dir).inspect_err(|error| {
         tracing::error!(%error, "the state directory {dir} can't be used: the last good traffic is kept in memory only");
@@ -214,5 +243,10 @@ fn open_state_dir(
 
 /// `host:port/` and a part that differs with each start, so that a new provider is not taken for the one before it.
 fn name_of_this_provider(address: SocketAddr) -> String {
-    format!("{}:{}/{:08x}", crate::history::host(), address.port(), fastrand::u32(..))
+    format!(
+        "{}:{}/{:08x}",
+        crate::history::host(),
+        address.port(),
+        fastrand::u32(..)
+    )
 }

@@ -27,7 +27,12 @@ pub struct Loaded {
 }
 
 /// Watches the file or folder, and SIGHUP, for as long as somebody takes the configs.
-pub async fn watch(path: PathBuf, state_dir: PathBuf, state: Arc<State>, configs: mpsc::Sender<Loaded>) {
+pub async fn watch(
+    path: PathBuf,
+    state_dir: PathBuf,
+    state: Arc<State>,
+    configs: mpsc::Sender<Loaded>,
+) {
     let (sender, mut events) = mpsc::unbounded_channel();
     let _watcher = watcher(&path, sender).inspect_err(|error| {
         tracing::warn!(%error, "the config can't be watched: send SIGHUP after a change");
@@ -66,7 +71,10 @@ pub async fn watch(path: PathBuf, state_dir: PathBuf, state: Arc<State>, configs
             }
             Err(report) if !asked && refused.as_ref() == Some(&report) => {}
             Err(report) => {
-                state.counters.refused_reloads.fetch_add(1, Ordering::Relaxed);
+                state
+                    .counters
+                    .refused_reloads
+                    .fetch_add(1, Ordering::Relaxed);
                 tracing::error!("the new config is refused, the old one stays in force:\n{report}");
                 refused = Some(report);
             }
@@ -76,11 +84,13 @@ pub async fn watch(path: PathBuf, state_dir: PathBuf, state: Arc<State>, configs
 
 /// Loads the config; an error is the whole report, for the log.
 fn load(path: &Path, state_dir: &Path) -> Result<Loaded, String> {
-    let loaded = config::load(path, &|name| std::env::var(name).ok()).map_err(|report| report.render(false))?;
+    let loaded = config::load(path, &|name| std::env::var(name).ok())
+        .map_err(|report| report.render(false))?;
     if !loaded.warnings.is_empty() {
         tracing::warn!("about the new config:\n{}", loaded.warnings.render(false));
     }
-    let certificate = certificate_for(&loaded.config, state_dir).map_err(|error| error.to_string())?;
+    let certificate =
+        certificate_for(&loaded.config, state_dir).map_err(|error| error.to_string())?;
     Ok(Loaded {
         config: loaded.config,
         certificate,
@@ -89,14 +99,22 @@ fn load(path: &Path, state_dir: &Path) -> Result<Loaded, String> {
 
 /// Watches the folder, because editors and orchestrators replace files rather than write them.
 fn watcher(path: &Path, sender: mpsc::UnboundedSender<()>) -> notify::Result<RecommendedWatcher> {
-    let file = path.file_name().filter(|_| !path.is_dir()).map(ToOwned::to_owned);
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = path
+        .file_name()
+        .filter(|_| !path.is_dir())
+        .map(ToOwned::to_owned);
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let folder = if file.is_some() { parent } else { path };
     let of_config = move |changed: &PathBuf| match (&file, changed.file_name()) {
         // Kubernetes swaps a whole folder behind this link.
         (_, Some(name)) if name == "..data" => true,
         (Some(file), name) => name == Some(file.as_os_str()),
-        (None, _) => changed.extension().is_some_and(|extension| extension == "yml"),
+        (None, _) => changed
+            .extension()
+            .is_some_and(|extension| extension == "yml"),
     };
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         if event.is_ok_and(|event| is_change(event.kind) && event.paths.iter().any(&of_config)) {

@@ -77,7 +77,10 @@ async fn write(
         let recorded = session.record(key, value, entry).await;
         // What the store refuses it would refuse again. What it did not answer to is tried again: twice makes no two
         // entries.
-        if !matches!(recorded, Err(StoreError::Unreachable(_) | StoreError::Unknown(_))) {
+        if !matches!(
+            recorded,
+            Err(StoreError::Unreachable(_) | StoreError::Unknown(_))
+        ) {
             unrecorded.pop_front();
         }
         recorded?;
@@ -98,15 +101,26 @@ pub async fn farewell(shared: &Shared, store: &Store) {
 
 async fn tell(shared: &Shared, session: &mut Session, stopped: bool) -> Result<(), StoreError> {
     let serving = shared.state.serving();
-    let instances: Vec<_> = shared.fleet.overview().into_iter().map(|instance| instance.entry).collect();
+    let instances: Vec<_> = shared
+        .fleet
+        .overview()
+        .into_iter()
+        .map(|instance| instance.entry)
+        .collect();
     for (name, stack) in &serving.config.stacks {
-        let known = serving.stacks.get(name).filter(|_| serving.document.is_some());
+        let known = serving
+            .stacks
+            .get(name)
+            .filter(|_| serving.document.is_some());
         let report = Report {
             provider: shared.provider.clone(),
             stopped,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             traffic: known.map(|known| known.traffic.to_string()),
-            revision: serving.document.as_ref().map(|document| document.revision.to_string()),
+            revision: serving
+                .document
+                .as_ref()
+                .map(|document| document.revision.to_string()),
             problem: serving.problems.get(name).cloned(),
             marker: serving.config.marker.is_some(),
             instances: instances.clone(),

@@ -15,7 +15,10 @@ use std::sync::atomic::Ordering;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
+    RETRY_AFTER,
+};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
 use super::fleet::ConnectionId;
@@ -50,13 +53,21 @@ pub async fn answer(
         "/healthz" | "/readyz" => false,
         "/traefik" | "/status" | "/metrics" => true,
         _ => {
-            let text = format!("there is nothing at `{}`; there are {PATHS}\n", path.escape_debug());
+            let text = format!(
+                "there is nothing at `{}`; there are {PATHS}\n",
+                path.escape_debug()
+            );
             return Ok(plain(StatusCode::NOT_FOUND, text));
         }
     };
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, format!("{path} answers GET only\n"));
-        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        let mut answer = plain(
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("{path} answers GET only\n"),
+        );
+        answer
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return Ok(answer);
     }
     if guarded && !shared.access.may_read(request.headers().get(AUTHORIZATION)) {
@@ -67,7 +78,10 @@ pub async fn answer(
         "/status" => json(status::status(shared)),
         "/metrics" => {
             let mut answer = plain(StatusCode::OK, metrics::text(shared));
-            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+            answer.headers_mut().insert(
+                CONTENT_TYPE,
+                HeaderValue::from_static(metrics::CONTENT_TYPE),
+            );
             answer
         }
         "/readyz" if shared.state.serving().document.is_none() => {
@@ -83,8 +97,16 @@ const NOT_READY: &str = "no document to serve yet: the store has not told the tr
 ///
 /// It ends with a change, with the end of the hold, or with the provider's stop; in each case with the whole document.
 /// A peer that goes away drops it, and the fleet takes note.
-async fn traefik(shared: &Arc<Shared>, connection: ConnectionId, peer: SocketAddr, headers: &HeaderMap) -> Answer {
-    let name = headers.get(INSTANCE_HEADER).and_then(|name| name.to_str().ok()).map(str::trim);
+async fn traefik(
+    shared: &Arc<Shared>,
+    connection: ConnectionId,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+) -> Answer {
+    let name = headers
+        .get(INSTANCE_HEADER)
+        .and_then(|name| name.to_str().ok())
+        .map(str::trim);
     let name = name.filter(|name| !name.is_empty() && name.len() <= MAX_INSTANCE_NAME);
     // Before the document is looked at, so that no change falls between the two.
     let mut revisions = shared.state.revisions();
@@ -94,7 +116,9 @@ async fn traefik(shared: &Arc<Shared>, connection: ConnectionId, peer: SocketAdd
     shared.polls.fetch_add(1, Ordering::Relaxed);
     let Some(mut document) = shared.state.serving().document.clone() else {
         let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, format!("{NOT_READY}\n"));
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        answer
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
         return answer;
     };
     let mut ran_out = false;
@@ -113,26 +137,37 @@ async fn traefik(shared: &Arc<Shared>, connection: ConnectionId, peer: SocketAdd
     }
     poll.answer(&document.revision, ran_out);
     let etag = format!("\"{}\"", document.revision);
-    let unchanged = headers.get_all(IF_NONE_MATCH).iter().any(|value| names(value, &document.revision));
+    let unchanged = headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .any(|value| names(value, &document.revision));
     let mut answer = if unchanged {
         let mut answer = Response::new(Full::default());
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
         answer
     } else {
         let mut answer = Response::new(Full::new(document.bytes));
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        answer
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         answer
     };
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         answer.headers_mut().insert(ETAG, etag);
     }
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     answer
 }
 
 /// Whether `If-None-Match` names this revision, or any (RFC 9110, section 13.1.2: a weak comparison).
 fn names(if_none_match: &HeaderValue, revision: &Revision) -> bool {
-    let tags = if_none_match.to_str().unwrap_or_default().split(',').map(str::trim);
+    let tags = if_none_match
+        .to_str()
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim);
     tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag))
         .any(|tag| tag == "*" || tag.trim_matches('"') == revision.as_str())
 }
@@ -141,7 +176,10 @@ fn names(if_none_match: &HeaderValue, revision: &Revision) -> bool {
 pub(super) fn plain(status: StatusCode, text: String) -> Answer {
     let mut answer = Response::new(Full::from(text));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     answer
 }
 
@@ -150,7 +188,9 @@ fn json(value: impl serde::Serialize) -> Answer {
         Ok(mut bytes) => {
             bytes.push(b'\n');
             let mut answer = Response::new(Full::from(bytes));
-            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            answer
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             answer
         }
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),

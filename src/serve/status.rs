@@ -85,7 +85,11 @@ pub fn status(shared: &Shared) -> Status {
         let entry = &instance.entry;
         Instance {
             confirmed: has(&instance.confirmed),
-            applied: serving.config.marker.is_some().then(|| has(&instance.applied)),
+            applied: serving
+                .config
+                .marker
+                .is_some()
+                .then(|| has(&instance.applied)),
             last_seen: now.checked_sub(ago).unwrap_or(now),
             id: entry.id.clone(),
             address: entry.address.clone(),

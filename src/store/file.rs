@@ -47,17 +47,22 @@ impl Folder {
     ///
     /// [`StoreError::Unreachable`] where it can't be made or watched.
     pub fn open(dir: &std::path::Path) -> Result<Self, StoreError> {
-        let unreachable = |error: &dyn std::fmt::Display| StoreError::Unreachable(format!("{}: {error}", dir.display()));
+        let unreachable = |error: &dyn std::fmt::Display| {
+            StoreError::Unreachable(format!("{}: {error}", dir.display()))
+        };
         fs::create_dir_all(dir).map_err(|error| unreachable(&error))?;
         let (sender, changes) = mpsc::unbounded_channel();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| is_change(event.kind)) {
-                // Nobody listens any more only when the folder is being closed.
-                sender.send(()).ok();
-            }
-        })
-        .map_err(|error| unreachable(&error))?;
-        watcher.watch(dir, RecursiveMode::NonRecursive).map_err(|error| unreachable(&error))?;
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                if event.is_ok_and(|event| is_change(event.kind)) {
+                    // Nobody listens any more only when the folder is being closed.
+                    sender.send(()).ok();
+                }
+            })
+            .map_err(|error| unreachable(&error))?;
+        watcher
+            .watch(dir, RecursiveMode::NonRecursive)
+            .map_err(|error| unreachable(&error))?;
         Ok(Self {
             dir: dir.to_owned(),
             changes,
@@ -66,7 +71,10 @@ impl Folder {
     }
 
     /// See [`super::Session::read`].
-    pub(super) fn read(&mut self, keys: &[String]) -> Result<BTreeMap<String, KeyState>, StoreError> {
+    pub(super) fn read(
+        &mut self,
+        keys: &[String],
+    ) -> Result<BTreeMap<String, KeyState>, StoreError> {
         // A folder that vanished holds no keys, but says nothing about them either.
         fs::metadata(&self.dir).map_err(|error| self.unreachable(&error))?;
         let mut states = BTreeMap::new();
@@ -80,14 +88,20 @@ impl Folder {
 
     /// See [`super::Session::changed`].
     pub(super) async fn changed(&mut self) -> Result<(), StoreError> {
-        let closed = || StoreError::Unreachable(format!("{} is no longer watched", self.dir.display()));
+        let closed =
+            || StoreError::Unreachable(format!("{} is no longer watched", self.dir.display()));
         self.changes.recv().await.ok_or_else(closed)?;
         while self.changes.try_recv().is_ok() {}
         Ok(())
     }
 
     /// See [`super::Session::set`].
-    pub(super) fn set(&mut self, key: &str, expected: &Reading, entry: &Entry) -> Result<Outcome, StoreError> {
+    pub(super) fn set(
+        &mut self,
+        key: &str,
+        expected: &Reading,
+        entry: &Entry,
+    ) -> Result<Outcome, StoreError> {
         let _lock = self.lock()?;
         let is = self.reading(key)?;
         let same = match (&is, expected) {
@@ -99,12 +113,18 @@ impl Folder {
         }
         self.append(key, entry)?;
         let value = format!("{}\n", entry.to);
-        write_atomically(&self.path(key), value.as_bytes()).map_err(|error| self.refused(&error))?;
+        write_atomically(&self.path(key), value.as_bytes())
+            .map_err(|error| self.refused(&error))?;
         Ok(Outcome::Set)
     }
 
     /// See [`super::Session::record`].
-    pub(super) fn record(&mut self, key: &str, value: &[u8], entry: &Entry) -> Result<(), StoreError> {
+    pub(super) fn record(
+        &mut self,
+        key: &str,
+        value: &[u8],
+        entry: &Entry,
+    ) -> Result<(), StoreError> {
         let _lock = self.lock()?;
         if self.reading(key)? != Reading::Value(value.to_owned()) {
             return Ok(());
@@ -126,7 +146,10 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(self.refused(&error)),
         };
-        let entries = text.lines().rev().filter_map(|line| serde_json::from_str(line).ok());
+        let entries = text
+            .lines()
+            .rev()
+            .filter_map(|line| serde_json::from_str(line).ok());
         Ok(entries.take(most).collect())
     }
 
@@ -136,23 +159,30 @@ impl Folder {
         let mut reports = self.stamped(key)?;
         let now = now_ms();
         reports.retain(|stamped| {
-            stamped.report.provider != report.provider && now.saturating_sub(stamped.at) < FORGET_AFTER_MS
+            stamped.report.provider != report.provider
+                && now.saturating_sub(stamped.at) < FORGET_AFTER_MS
         });
         reports.push(Stamped {
             at: now,
             report: report.clone(),
         });
         let json = serde_json::to_vec(&reports).map_err(|error| self.refused(&error))?;
-        write_atomically(&self.path(&registry_key(key)), &json).map_err(|error| self.refused(&error))
+        write_atomically(&self.path(&registry_key(key)), &json)
+            .map_err(|error| self.refused(&error))
     }
 
     /// See [`super::Session::reports`].
     pub(super) fn reports(&self, key: &str) -> Result<Vec<Aged>, StoreError> {
         let now = now_ms();
-        let aged = self.stamped(key)?.into_iter().map(|Stamped { at, report }| Aged {
-            report,
-            age: Duration::from_millis(u64::try_from(now.saturating_sub(at)).unwrap_or(u64::MAX)),
-        });
+        let aged = self
+            .stamped(key)?
+            .into_iter()
+            .map(|Stamped { at, report }| Aged {
+                report,
+                age: Duration::from_millis(
+                    u64::try_from(now.saturating_sub(at)).unwrap_or(u64::MAX),
+                ),
+            });
         Ok(aged.collect())
     }
 
@@ -185,7 +215,8 @@ impl Folder {
             lines.push_str(&serde_json::to_string(entry).map_err(|error| self.refused(&error))?);
             lines.push('\n');
         }
-        write_atomically(&self.path(&history_key(key)), lines.as_bytes()).map_err(|error| self.refused(&error))
+        write_atomically(&self.path(&history_key(key)), lines.as_bytes())
+            .map_err(|error| self.refused(&error))
     }
 
     /// A key's file. A `/` in a key would lead out of the folder, a leading `.` hide it.
@@ -223,5 +254,8 @@ pub(crate) fn is_change(kind: EventKind) -> bool {
 }
 
 fn now_ms() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis()
 }

@@ -27,7 +27,11 @@ pub enum Event {
 }
 
 /// Follows the keys until nobody listens any more.
-pub async fn follow(store: Store, mut keys: watch::Receiver<Vec<String>>, events: mpsc::Sender<Event>) {
+pub async fn follow(
+    store: Store,
+    mut keys: watch::Receiver<Vec<String>>,
+    events: mpsc::Sender<Event>,
+) {
     let mut failures = 0;
     while !events.is_closed() {
         let lost = match store.connect().await {
@@ -84,6 +88,8 @@ fn delay(failures: u32) -> Duration {
     if failures == 0 {
         return Duration::ZERO;
     }
-    let delay = Duration::from_millis(10).saturating_mul(1 << failures.min(16)).min(MAX_DELAY);
+    let delay = Duration::from_millis(10)
+        .saturating_mul(1 << failures.min(16))
+        .min(MAX_DELAY);
     delay.mul_f64(0.5 + fastrand::f64())
 }

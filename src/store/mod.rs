@@ -132,7 +132,11 @@ fn beside(key: &str, suffix: &str) -> String {
         .split_once('{')
         .and_then(|(_, rest)| rest.split_once('}'))
         .is_some_and(|(tag, _)| !tag.is_empty());
-    if tagged { format!("{key}:{suffix}") } else { format!("{{{key}}}:{suffix}") }
+    if tagged {
+        format!("{key}:{suffix}")
+    } else {
+        format!("{{{key}}}:{suffix}")
+    }
 }
 
 /// One connection to the store. It is dropped at the first error, and a new one made.
@@ -163,7 +167,10 @@ impl Session {
     /// # Errors
     ///
     /// [`StoreError::Unreachable`].
-    pub async fn read(&mut self, keys: &[String]) -> Result<BTreeMap<String, KeyState>, StoreError> {
+    pub async fn read(
+        &mut self,
+        keys: &[String],
+    ) -> Result<BTreeMap<String, KeyState>, StoreError> {
         match self {
             Self::Redis(connection) => connection.read(keys).await,
             Self::File(folder) => folder.read(keys),
@@ -187,7 +194,12 @@ impl Session {
     /// # Errors
     ///
     /// Any [`StoreError`].
-    pub async fn set(&mut self, key: &str, expected: &Reading, entry: &Entry) -> Result<Outcome, StoreError> {
+    pub async fn set(
+        &mut self,
+        key: &str,
+        expected: &Reading,
+        entry: &Entry,
+    ) -> Result<Outcome, StoreError> {
         match self {
             Self::Redis(connection) => connection.set(key, expected, entry).await,
             Self::File(folder) => folder.set(key, expected, entry),
@@ -200,7 +212,12 @@ impl Session {
     /// # Errors
     ///
     /// Any [`StoreError`].
-    pub async fn record(&mut self, key: &str, value: &[u8], entry: &Entry) -> Result<(), StoreError> {
+    pub async fn record(
+        &mut self,
+        key: &str,
+        value: &[u8],
+        entry: &Entry,
+    ) -> Result<(), StoreError> {
         match self {
             Self::Redis(connection) => connection.record(key, value, entry).await,
             Self::File(folder) => folder.record(key, value, entry),
@@ -259,7 +276,14 @@ mod tests {
     fn a_store_is_shown_without_its_password() {
         let store: Store = "redis://operator:secret@127.0.0.1:6380/2".parse().unwrap();
         assert_eq!(store.to_string(), "redis://127.0.0.1:6380/2");
-        for text in ["", "redis", "http://x", "file:", "redis+sentinel://h:1", "redis://h:notaport"] {
+        for text in [
+            "",
+            "redis",
+            "http://x",
+            "file:",
+            "redis+sentinel://h:1",
+            "redis://h:notaport",
+        ] {
             assert!(text.parse::<Store>().is_err(), "{text}");
         }
     }

@@ -12,8 +12,8 @@ use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
-    PushInfo, PushKind, RedisError, RedisResult, ServerErrorKind, TlsMode, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
+    ProtocolVersion, PushInfo, PushKind, RedisError, RedisResult, ServerErrorKind, TlsMode, Value,
 };
 use tokio::sync::mpsc;
 
@@ -109,21 +109,38 @@ impl Address {
         match scheme {
             "redis" | "rediss" | "unix" => {
                 let info = url.into_connection_info().map_err(wrong)?;
-                let login = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-                let info = info.set_redis_settings(login).set_tcp_settings(tcp_settings());
+                let login = info
+                    .redis_settings()
+                    .clone()
+                    .set_protocol(ProtocolVersion::RESP3);
+                let info = info
+                    .set_redis_settings(login)
+                    .set_tcp_settings(tcp_settings());
                 Ok(Self::Server(Box::new(info)))
             }
-            "redis+sentinel" | "rediss+sentinel" => Self::parse_sentinel(url, scheme.starts_with("rediss")),
-            _ => Err(InvalidStore::Scheme(url.split('@').next_back().unwrap_or_default().to_owned())),
+            "redis+sentinel" | "rediss+sentinel" => {
+                Self::parse_sentinel(url, scheme.starts_with("rediss"))
+            }
+            _ => Err(InvalidStore::Scheme(
+                url.split('@').next_back().unwrap_or_default().to_owned(),
+            )),
         }
     }
 
     /// `redis+sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]]…/NAME[/DB]`.
     fn parse_sentinel(url: &str, tls: bool) -> Result<Self, InvalidStore> {
         const DEFAULT_PORT: &str = "26379";
-        let wrong = |why: &str| InvalidStore::Redis(format!("{why}, as in `redis+sentinel://HOST:26379,HOST2:26379/NAME`"));
-        let (_, rest) = url.split_once("://").ok_or_else(|| wrong("give hosts and a name"))?;
-        let (authority, path) = rest.split_once('/').ok_or_else(|| wrong("the primary's name is missing"))?;
+        let wrong = |why: &str| {
+            InvalidStore::Redis(format!(
+                "{why}, as in `redis+sentinel://HOST:26379,HOST2:26379/NAME`"
+            ))
+        };
+        let (_, rest) = url
+            .split_once("://")
+            .ok_or_else(|| wrong("give hosts and a name"))?;
+        let (authority, path) = rest
+            .split_once('/')
+            .ok_or_else(|| wrong("the primary's name is missing"))?;
         let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (name, db) = path.split_once('/').unwrap_or((path, ""));
         if name.is_empty() || hosts.is_empty() {
@@ -132,12 +149,19 @@ impl Address {
         let mut sentinels = Vec::new();
         for host in hosts.split(',') {
             let (host, port) = host.rsplit_once(':').unwrap_or((host, DEFAULT_PORT));
-            let port = port.parse().map_err(|_| wrong(&format!("`{port}` is not a port")))?;
+            let port = port
+                .parse()
+                .map_err(|_| wrong(&format!("`{port}` is not a port")))?;
             sentinels.push(ConnectionAddr::Tcp(host.to_owned(), port));
         }
         // The login is written as in any other Redis URL.
-        let login = format!("redis://{login}{}localhost/{db}", if login.is_empty() { "" } else { "@" });
-        let login = login.into_connection_info().map_err(|error| InvalidStore::Redis(error.to_string()))?;
+        let login = format!(
+            "redis://{login}{}localhost/{db}",
+            if login.is_empty() { "" } else { "@" }
+        );
+        let login = login
+            .into_connection_info()
+            .map_err(|error| InvalidStore::Redis(error.to_string()))?;
         Ok(Self::Sentinel {
             sentinels,
             name: name.to_owned(),
@@ -150,12 +174,21 @@ impl Address {
     async fn client(&self) -> RedisResult<Client> {
         match self {
             Self::Server(info) => Client::open((**info).clone()),
-            Self::Sentinel { sentinels, name, login, tls } => {
-                let mut builder = SentinelClientBuilder::new(sentinels.clone(), name, SentinelServerType::Master)?
-                    .set_client_to_redis_protocol(ProtocolVersion::RESP3)
-                    .set_client_to_redis_db(login.db())
-                    .set_client_to_redis_tcp_settings(tcp_settings())
-                    .set_client_to_sentinel_tcp_settings(tcp_settings());
+            Self::Sentinel {
+                sentinels,
+                name,
+                login,
+                tls,
+            } => {
+                let mut builder = SentinelClientBuilder::new(
+                    sentinels.clone(),
+                    name,
+                    SentinelServerType::Master,
+                )?
+                .set_client_to_redis_protocol(ProtocolVersion::RESP3)
+                .set_client_to_redis_db(login.db())
+                .set_client_to_redis_tcp_settings(tcp_settings())
+                .set_client_to_sentinel_tcp_settings(tcp_settings());
                 if let Some(user) = login.username() {
                     builder = builder.set_client_to_redis_username(user);
                 }
@@ -184,13 +217,20 @@ impl fmt::Display for Address {
                 let db = info.redis_settings().db();
                 match info.addr() {
                     ConnectionAddr::Tcp(host, port) => write!(f, "redis://{host}:{port}")?,
-                    ConnectionAddr::TcpTls { host, port, .. } => write!(f, "rediss://{host}:{port}")?,
+                    ConnectionAddr::TcpTls { host, port, .. } => {
+                        write!(f, "rediss://{host}:{port}")?
+                    }
                     ConnectionAddr::Unix(path) => write!(f, "unix://{}", path.display())?,
                     _ => write!(f, "redis")?,
                 }
                 if db == 0 { Ok(()) } else { write!(f, "/{db}") }
             }
-            Self::Sentinel { sentinels, name, tls, .. } => {
+            Self::Sentinel {
+                sentinels,
+                name,
+                tls,
+                ..
+            } => {
                 let hosts: Vec<_> = sentinels.iter().map(ToString::to_string).collect();
                 let s = if *tls { "s" } else { "" };
                 write!(f, "redis{s}+sentinel://{}/{name}", hosts.join(","))
@@ -225,13 +265,19 @@ impl Connection {
             .map_err(unreachable)?;
         let primary = match address {
             Address::Server(_) => None,
-            Address::Sentinel { .. } => Some((address.clone(), client.get_connection_info().addr().clone())),
+            Address::Sentinel { .. } => {
+                Some((address.clone(), client.get_connection_info().addr().clone()))
+            }
         };
         let mut redis = client
             .get_multiplexed_async_connection_with_config(&config)
             .await
             .map_err(unreachable)?;
-        let tracking: RedisResult<()> = redis::cmd("CLIENT").arg("TRACKING").arg("ON").query_async(&mut redis).await;
+        let tracking: RedisResult<()> = redis::cmd("CLIENT")
+            .arg("TRACKING")
+            .arg("ON")
+            .query_async(&mut redis)
+            .await;
         match tracking {
             Ok(()) => {}
             // Without the right to it there is still the read once a second.
@@ -240,18 +286,34 @@ impl Connection {
             }
             Err(error) => return Err(unreachable(error)),
         }
-        Ok(Self { redis, pushes, primary })
+        Ok(Self {
+            redis,
+            pushes,
+            primary,
+        })
     }
 
     /// See [`super::Session::read`].
-    pub(super) async fn read(&mut self, keys: &[String]) -> Result<BTreeMap<String, KeyState>, StoreError> {
+    pub(super) async fn read(
+        &mut self,
+        keys: &[String],
+    ) -> Result<BTreeMap<String, KeyState>, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors();
         for key in keys {
             pipeline.cmd("GET").arg(key);
-            pipeline.cmd("XREVRANGE").arg(history_key(key)).arg("+").arg("-").arg("COUNT").arg(1);
+            pipeline
+                .cmd("XREVRANGE")
+                .arg(history_key(key))
+                .arg("+")
+                .arg("-")
+                .arg("COUNT")
+                .arg(1);
         }
-        let answers: Vec<RedisResult<Value>> = pipeline.query_async(&mut self.redis).await.map_err(unreachable)?;
+        let answers: Vec<RedisResult<Value>> = pipeline
+            .query_async(&mut self.redis)
+            .await
+            .map_err(unreachable)?;
         let mut states = BTreeMap::new();
         for (key, answers) in keys.iter().zip(answers.chunks_exact(2)) {
             let reading = match &answers[0] {
@@ -264,7 +326,10 @@ impl Connection {
                 // LOADING, NOPERM, MASTERDOWN: nothing is known of the key.
                 Err(error) => return Err(StoreError::Unreachable(error.to_string())),
             };
-            let newest = answers[1].as_ref().ok().and_then(|value| entries(value.clone()).into_iter().next());
+            let newest = answers[1]
+                .as_ref()
+                .ok()
+                .and_then(|value| entries(value.clone()).into_iter().next());
             states.insert(key.clone(), KeyState { reading, newest });
         }
         Ok(states)
@@ -278,7 +343,9 @@ impl Connection {
                     // Several changes at once are one.
                     while let Ok(push) = self.pushes.try_recv() {
                         if push.kind == PushKind::Disconnection {
-                            return Err(StoreError::Unreachable("the connection was closed".to_owned()));
+                            return Err(StoreError::Unreachable(
+                                "the connection was closed".to_owned(),
+                            ));
                         }
                     }
                     return Ok(());
@@ -287,7 +354,9 @@ impl Connection {
                 _ => {}
             }
         }
-        Err(StoreError::Unreachable("the connection was closed".to_owned()))
+        Err(StoreError::Unreachable(
+            "the connection was closed".to_owned(),
+        ))
     }
 
     /// Makes sure that Sentinel still names this server: after a graceful failover the old primary keeps its
@@ -303,7 +372,9 @@ impl Connection {
         match tokio::time::timeout(CONNECT_TIMEOUT, address.client()).await {
             Ok(Ok(client)) if client.get_connection_info().addr() != here => {
                 let there = client.get_connection_info().addr();
-                Err(StoreError::Unreachable(format!("{there} is the primary now, after {here}")))
+                Err(StoreError::Unreachable(format!(
+                    "{there} is the primary now, after {here}"
+                )))
             }
             // Sentinels that don't answer are no reason to leave a primary that does.
             _ => Ok(()),
@@ -311,7 +382,12 @@ impl Connection {
     }
 
     /// See [`super::Session::set`].
-    pub(super) async fn set(&mut self, key: &str, expected: &Reading, entry: &Entry) -> Result<Outcome, StoreError> {
+    pub(super) async fn set(
+        &mut self,
+        key: &str,
+        expected: &Reading,
+        entry: &Entry,
+    ) -> Result<Outcome, StoreError> {
         let (kind, value): (_, &[u8]) = match expected {
             Reading::Missing => ("missing", b""),
             Reading::Value(value) => ("value", value),
@@ -323,39 +399,70 @@ impl Connection {
         for (field, value) in fields(entry) {
             eval.arg(field).arg(value);
         }
-        let answer: Vec<Value> = eval.query_async(&mut self.redis).await.map_err(write_error)?;
+        let answer: Vec<Value> = eval
+            .query_async(&mut self.redis)
+            .await
+            .map_err(write_error)?;
         match answer.as_slice() {
             [Value::Int(1)] => Ok(Outcome::Set),
-            [_, Value::BulkString(kind), Value::BulkString(value)] => Ok(Outcome::Conflict(match kind.as_slice() {
-                b"missing" => Reading::Missing,
-                b"value" => Reading::Value(value.clone()),
-                _ => Reading::WrongType("the key holds no string".to_owned()),
-            })),
+            [_, Value::BulkString(kind), Value::BulkString(value)] => {
+                Ok(Outcome::Conflict(match kind.as_slice() {
+                    b"missing" => Reading::Missing,
+                    b"value" => Reading::Value(value.clone()),
+                    _ => Reading::WrongType("the key holds no string".to_owned()),
+                }))
+            }
             other => Err(StoreError::Unknown(format!("redis answered {other:?}"))),
         }
     }
 
     /// See [`super::Session::record`].
-    pub(super) async fn record(&mut self, key: &str, value: &[u8], entry: &Entry) -> Result<(), StoreError> {
+    pub(super) async fn record(
+        &mut self,
+        key: &str,
+        value: &[u8],
+        entry: &Entry,
+    ) -> Result<(), StoreError> {
         let mut eval = redis::cmd("EVAL");
         eval.arg(RECORD).arg(2).arg(key).arg(history_key(key));
-        eval.arg(value).arg(&entry.to).arg(&entry.from).arg(history::KEPT);
+        eval.arg(value)
+            .arg(&entry.to)
+            .arg(&entry.from)
+            .arg(history::KEPT);
         eval.arg(entry.at.to_string()).arg(&entry.by);
         eval.query_async(&mut self.redis).await.map_err(write_error)
     }
 
     /// See [`super::Session::history`].
-    pub(super) async fn history(&mut self, key: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
+    pub(super) async fn history(
+        &mut self,
+        key: &str,
+        most: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
         let mut command = redis::cmd("XREVRANGE");
-        command.arg(history_key(key)).arg("+").arg("-").arg("COUNT").arg(most);
-        command.query_async(&mut self.redis).await.map(entries).map_err(read_error)
+        command
+            .arg(history_key(key))
+            .arg("+")
+            .arg("-")
+            .arg("COUNT")
+            .arg(most);
+        command
+            .query_async(&mut self.redis)
+            .await
+            .map(entries)
+            .map_err(read_error)
     }
 
     /// See [`super::Session::report`].
     pub(super) async fn report(&mut self, key: &str, report: &Report) -> Result<(), StoreError> {
-        let json = serde_json::to_string(report).map_err(|error| StoreError::Refused(error.to_string()))?;
+        let json = serde_json::to_string(report)
+            .map_err(|error| StoreError::Refused(error.to_string()))?;
         let mut eval = redis::cmd("EVAL");
-        eval.arg(REPORT).arg(1).arg(registry_key(key)).arg(&report.provider).arg(json);
+        eval.arg(REPORT)
+            .arg(1)
+            .arg(registry_key(key))
+            .arg(&report.provider)
+            .arg(json);
         eval.query_async(&mut self.redis).await.map_err(write_error)
     }
 
@@ -363,8 +470,10 @@ impl Connection {
     pub(super) async fn reports(&mut self, key: &str) -> Result<Vec<Aged>, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.cmd("TIME").cmd("HGETALL").arg(registry_key(key));
-        let ((seconds, micros), reports): ((u64, u64), HashMap<String, Vec<u8>>) =
-            pipeline.query_async(&mut self.redis).await.map_err(read_error)?;
+        let ((seconds, micros), reports): ((u64, u64), HashMap<String, Vec<u8>>) = pipeline
+            .query_async(&mut self.redis)
+            .await
+            .map_err(read_error)?;
         let now = seconds * 1000 + micros / 1000;
         let aged = reports.values().filter_map(|stamped| {
             // A report that an older or newer provider wrote in another form is none for us.
@@ -380,13 +489,26 @@ impl Connection {
 
 /// The fields of an entry as they stand in the stream.
 fn fields(entry: &Entry) -> [(&'static str, String); 5] {
-    let Entry { at, from, to, by, why } = entry.clone();
-    [("at", at.to_string()), ("from", from), ("to", to), ("by", by), ("why", why)]
+    let Entry {
+        at,
+        from,
+        to,
+        by,
+        why,
+    } = entry.clone();
+    [
+        ("at", at.to_string()),
+        ("from", from),
+        ("to", to),
+        ("by", by),
+        ("why", why),
+    ]
 }
 
 /// The entries of a part of the stream. One that somebody else wrote in another form is passed over.
 fn entries(stream: Value) -> Vec<Entry> {
-    let stream: Vec<(String, HashMap<String, String>)> = redis::from_redis_value(stream).unwrap_or_default();
+    let stream: Vec<(String, HashMap<String, String>)> =
+        redis::from_redis_value(stream).unwrap_or_default();
     let parsed = stream.into_iter().filter_map(|(id, mut fields)| {
         let mut take = |name| fields.remove(name);
         // The server's own time stands in the id, in milliseconds.
@@ -405,7 +527,10 @@ fn entries(stream: Value) -> Vec<Entry> {
 
 /// Whether the connection is of no further use, and what was asked may have happened or not.
 fn is_broken(error: &RedisError) -> bool {
-    error.is_io_error() || error.is_timeout() || error.is_connection_dropped() || error.kind() == ErrorKind::Parse
+    error.is_io_error()
+        || error.is_timeout()
+        || error.is_connection_dropped()
+        || error.kind() == ErrorKind::Parse
 }
 
 fn unreachable(error: RedisError) -> StoreError {
@@ -414,7 +539,11 @@ fn unreachable(error: RedisError) -> StoreError {
 
 fn read_error(error: RedisError) -> StoreError {
     let loading = error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading);
-    if is_broken(&error) || loading { unreachable(error) } else { StoreError::Refused(in_words(&error)) }
+    if is_broken(&error) || loading {
+        unreachable(error)
+    } else {
+        StoreError::Refused(in_words(&error))
+    }
 }
 
 fn write_error(error: RedisError) -> StoreError {
