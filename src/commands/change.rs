@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::progress::Progress;
 use super::{Common, Exit, Failure, print, print_json, talk};
 use crate::config::Stack;
-use crate::document;
+use crate::document::{self, MARKER_ROUTER};
 use crate::history::{Entry, author};
 use crate::registry::{Aged, fleet};
 use crate::store::{KeyState, Outcome, Reading, Session, Store, StoreError};
@@ -278,6 +278,8 @@ impl Change<'_> {
             if let Ok(value) = serde_json::from_slice(&document.bytes) {
                 flatten("", &value, &mut leaves);
             }
+            // The marker's router changes with every document.
+            leaves.retain(|leaf| !leaf.contains(MARKER_ROUTER));
             leaves
         };
         let (old, new) = (from.map(render).unwrap_or_default(), render(&self.to));
