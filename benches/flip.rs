@@ -9,6 +9,7 @@
 
 #![allow(
     missing_docs,
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a benchmark prints, and what fails here is a failed benchmark"
@@ -105,7 +106,7 @@ async fn main() {
 
     println!("from the change to the end of the first answer of the new color, in ms\n");
     println!(
-        "{:<54}{:>5}{:>10}{:>10}{:>10}{:>9}",
+        "{:<54}{:>5}{:>10}{:>10}{:>10}{:>12}",
         "", "n", "p50", "p90", "worst", "p50 / ours"
     );
     let mut redis_connection = redis.connection().await;
@@ -170,8 +171,8 @@ async fn main() {
 
     println!("\nour own share: from the SET to the last byte of the document at a poller, in ms\n");
     println!(
-        "{:<54}{:>5}{:>10}{:>10}{:>10}{:>9}",
-        "", "n", "p50", "p99", "worst", ""
+        "{:<54}{:>5}{:>10}{:>10}{:>10}",
+        "", "n", "p50", "p99", "worst"
     );
     let mut shares = Vec::new();
     let mut poller = Poller::connect(provider.address()).await;
