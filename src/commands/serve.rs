@@ -51,6 +51,22 @@ pub struct Serve {
         conflicts_with = "read_token"
     )]
     read_token_file: Option<PathBuf>,
+    /// What all that changes must show; without it nothing is changed over HTTP
+    #[arg(
+        long,
+        env = "BLUEGREEN_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    token: Option<String>,
+    /// The same from a file
+    #[arg(
+        long,
+        env = "BLUEGREEN_TOKEN_FILE",
+        value_name = "FILE",
+        conflicts_with = "token"
+    )]
+    token_file: Option<PathBuf>,
     /// The form of the log
     #[arg(
         long,
@@ -74,6 +90,8 @@ impl Serve {
             state_dir,
             read_token,
             read_token_file,
+            token,
+            token_file,
             log_format,
         } = self;
         log::init(
@@ -89,14 +107,10 @@ impl Serve {
                 ),
             ));
         }
-        let read_token = match (read_token, read_token_file) {
-            (Some(token), _) => Some(Token::new(&token)),
-            (None, Some(file)) => Some(Token::from_file(&file)),
-            (None, None) => None,
+        let access = Access {
+            read_token: one_of("read token", read_token, read_token_file)?,
+            token: one_of("token", token, token_file)?,
         };
-        let read_token = read_token.transpose();
-        let read_token = read_token
-            .map_err(|error| Failure::new(Exit::Usage, format!("the read token: {error}")))?;
         let config = common.load()?;
         let listener = listener(&listen)?;
         let beside = if common.config.is_dir() {
@@ -111,7 +125,7 @@ impl Serve {
             state_dir: state_dir
                 .unwrap_or_else(|| beside.unwrap_or(".".as_ref()).join(".bluegreen")),
             hold,
-            access: Access { read_token },
+            access,
         };
         use_ring();
         let failed = |error: std::io::Error| Failure::new(Exit::Failed, error.to_string());
@@ -131,6 +145,21 @@ impl Serve {
             run(settings, listener, stop).await.map_err(failed)
         })
     }
+}
+
+/// A token from the command line or from a file.
+fn one_of(
+    what: &str,
+    token: Option<String>,
+    file: Option<PathBuf>,
+) -> Result<Option<Token>, Failure> {
+    let token = match (token, file) {
+        (Some(token), _) => Token::new(&token),
+        (None, Some(file)) => Token::from_file(&file),
+        (None, None) => return Ok(None),
+    };
+    let unusable = |error| Failure::new(Exit::Usage, format!("the {what}: {error}"));
+    token.map(Some).map_err(unusable)
 }
 
 /// The socket that systemd passes (sd_listen_fds(3)), or a new one.
