@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Common, Exit, Failure, use_ring};
 use crate::log;
 use crate::serve::access::{Access, Token};
-use crate::serve::{Settings, hold, run};
+use crate::serve::{Settings, run};
 
 /// Serves the endpoint that Traefik's HTTP provider polls, until SIGTERM.
 ///
@@ -28,7 +28,7 @@ pub struct Serve {
         value_name = "ADDRESS"
     )]
     listen: String,
-    /// How long a poll's answer is withheld while nothing changes; a request's `Prefer: wait=SECONDS` goes before it.
+    /// How long a poll's answer is withheld while nothing changes; a request's `Prefer: wait=SECONDS` goes before it, and 0 holds nothing.
     /// Must be below Traefik's pollTimeout (5s unless set)
     #[arg(long, env = "BLUEGREEN_HOLD", default_value = "4s", value_parser = super::duration, value_name = "DURATION")]
     hold: Duration,
@@ -98,15 +98,6 @@ impl Serve {
             log_format,
             log::Level::of_server(common.verbose, common.quiet),
         );
-        if hold < hold::SHORTEST {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!(
-                    "--hold {hold:?} is too short: at least {:?}",
-                    hold::SHORTEST
-                ),
-            ));
-        }
         let access = Access {
             read_token: one_of("read token", read_token, read_token_file)?,
             token: one_of("token", token, token_file)?,

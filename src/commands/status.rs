@@ -21,7 +21,7 @@ use crate::store::{KeyState, Reading, Session, StoreError};
 #[derive(Debug, Args)]
 pub struct Status {
     /// Show it anew whenever something changes, until Ctrl-C
-    #[arg(long, short = 'w', env = "BLUEGREEN_WATCH")]
+    #[arg(long, short = 'w', env = "BLUEGREEN_WATCH", value_parser = clap::builder::FalseyValueParser::new())]
     watch: bool,
 }
 

@@ -25,7 +25,7 @@ const UNKNOWN_CADENCE: Duration = Duration::from_secs(5);
 
 /// The most instances that are told apart. Names come from outside; beyond this one the polls are answered, but not
 /// accounted for.
-const MOST: usize = 100_000;
+const MOST: usize = 20_000;
 
 /// The number of a connection, in the order of their coming.
 pub type ConnectionId = u64;
