@@ -321,7 +321,7 @@ impl Writer {
             .keys()
             .any(|name| !self.stacks.contains_key(name));
         let meanwhile = if unknown {
-            "the traffic is not known, neither from the state directory: the endpoint answers 503 until the store answers"
+            "the state directory does not know the traffic either: the endpoint answers 503 until the store answers"
         } else {
             "the last good traffic stands"
         };
