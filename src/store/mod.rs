@@ -1,7 +1,7 @@
 //! The store: where the key, the history and the registry are.
 //!
 //! - [`redis`]: Redis, over TCP, TLS, a unix socket, or found through Sentinel;
-//! - [`file`]: a folder, for one host without Redis;
+//! - [`mod@file`]: a folder, for one host without Redis;
 //! - [`follow`]: one connection after the other, for ever, that tells what the keys say.
 
 pub mod file;
