@@ -156,7 +156,7 @@ impl Failure {
                 Exit::Store,
                 format!("the store {store} can't be reached: {reason}; nothing was changed"),
             )
-            .hint("give it with --store or BLUEGREEN_STORE"),
+            .hint("another one is given with --store or BLUEGREEN_STORE; what a provider serves meanwhile is at its /status"),
             StoreError::Unknown(_) => Self::new(Exit::Store, format!("the store {store}: {error}"))
                 .hint("look with `bluegreen status`, once the store answers"),
             StoreError::Refused(reason) => Self::new(

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Common, Exit, Failure, use_ring};
 use crate::log;
 use crate::serve::access::{Access, Token};
-use crate::serve::{Settings, run};
+use crate::serve::{Settings, run, tls};
 
 /// Serves the endpoint that Traefik's HTTP provider polls, until SIGTERM.
 ///
@@ -67,6 +67,30 @@ pub struct Serve {
         conflicts_with = "token"
     )]
     token_file: Option<PathBuf>,
+    /// The endpoint's certificate chain, in PEM: it speaks TLS then
+    #[arg(
+        long,
+        env = "BLUEGREEN_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key, in PEM
+    #[arg(
+        long,
+        env = "BLUEGREEN_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    tls_key: Option<PathBuf>,
+    /// Who signs the certificates of the clients that may come, in PEM; without it any client may
+    #[arg(
+        long,
+        env = "BLUEGREEN_TLS_CLIENT_CA",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    tls_client_ca: Option<PathBuf>,
     /// The form of the log
     #[arg(
         long,
@@ -92,6 +116,9 @@ impl Serve {
             read_token_file,
             token,
             token_file,
+            tls_cert,
+            tls_key,
+            tls_client_ca,
             log_format,
         } = self;
         log::init(
@@ -102,6 +129,13 @@ impl Serve {
             read_token: one_of("read token", read_token, read_token_file)?,
             token: one_of("token", token, token_file)?,
         };
+        use_ring();
+        let tls = match (tls_cert, tls_key) {
+            (Some(cert), Some(key)) => Some(tls::acceptor(&cert, &key, tls_client_ca.as_deref())),
+            _ => None,
+        };
+        let unusable = |error| Failure::new(Exit::Usage, format!("TLS: {error}"));
+        let tls = tls.transpose().map_err(unusable)?;
         let config = common.load()?;
         let listener = listener(&listen)?;
         let beside = if common.config.is_dir() {
@@ -117,8 +151,8 @@ impl Serve {
                 .unwrap_or_else(|| beside.unwrap_or(".".as_ref()).join(".bluegreen")),
             hold,
             access,
+            tls,
         };
-        use_ring();
         let failed = |error: std::io::Error| Failure::new(Exit::Failed, error.to_string());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
@@ -120,7 +121,7 @@ pub async fn serve(
         let served = serve_one(
             Arc::clone(&shared),
             Arc::clone(&unproven),
-            &graceful,
+            graceful.watcher(),
             stream,
             peer,
             next_id,
@@ -153,17 +154,35 @@ pub async fn serve(
 }
 
 /// One connection, from its first request to its end.
-fn serve_one(
+async fn serve_one(
     shared: Arc<Shared>,
     unproven: Arc<Unproven>,
-    graceful: &GracefulShutdown,
+    watcher: Watcher,
     stream: TcpStream,
     peer: SocketAddr,
     id: ConnectionId,
-) -> impl Future<Output = ()> + Send + 'static {
+) {
     if let Err(error) = set_socket_options(&stream) {
         tracing::debug!(%peer, %error, "a socket option can't be set");
     }
+    let Some(tls) = &shared.tls else {
+        return serve_http(shared, unproven, watcher, stream, peer, id).await;
+    };
+    match tls.accept(stream).await {
+        Ok(stream) => serve_http(Arc::clone(&shared), unproven, watcher, stream, peer, id).await,
+        Err(error) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+    }
+}
+
+/// HTTP over a stream, plain or of TLS.
+async fn serve_http(
+    shared: Arc<Shared>,
+    unproven: Arc<Unproven>,
+    watcher: Watcher,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    id: ConnectionId,
+) {
     let service = service_fn(move |request| {
         unproven.remove(id);
         let shared = Arc::clone(&shared);
@@ -174,11 +193,8 @@ fn serve_one(
         .header_read_timeout(NEXT_REQUEST_TIMEOUT)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%peer, %error, "a connection ended with an error");
-        }
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%peer, %error, "a connection ended with an error");
     }
 }
 

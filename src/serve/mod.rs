@@ -2,6 +2,7 @@
 //!
 //! - [`run`]: the lifecycle, from the listener to the last answer;
 //! - [`connections`]: accepting, bounds, and the way out;
+//! - [`tls`]: its TLS and client certificates;
 //! - [`routes`]: what is answered to what;
 //! - [`hold`]: how long a poll's answer is withheld;
 //! - [`fleet`]: which instances poll, and what they have;
@@ -22,6 +23,7 @@ pub mod reporter;
 pub mod routes;
 pub mod status;
 pub mod switch;
+pub mod tls;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -31,6 +33,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
 
 use crate::certificate::Certificate;
 use crate::config::Config;
@@ -58,6 +61,8 @@ pub struct Settings {
     pub hold: Duration,
     /// Who may do what.
     pub access: Access,
+    /// TLS, where the endpoint speaks it.
+    pub tls: Option<TlsAcceptor>,
 }
 
 /// What the parts of a running provider share.
@@ -74,6 +79,8 @@ pub struct Shared {
     pub hold: Duration,
     /// Who may do what.
     pub access: Access,
+    /// TLS, where the endpoint speaks it.
+    pub tls: Option<TlsAcceptor>,
     /// Becomes true when the provider stops.
     pub stopping: watch::Sender<bool>,
     /// Polls that were answered.
@@ -101,6 +108,7 @@ pub async fn run(
         state_dir,
         hold,
         access,
+        tls,
     } = settings;
     let address = listener.local_addr()?;
     let certificate = certificate_for(&config, &state_dir)?;
@@ -114,6 +122,7 @@ pub async fn run(
         store: store.clone(),
         hold,
         access,
+        tls,
         stopping: watch::Sender::new(false),
         polls: AtomicU64::new(0),
         connections: AtomicU64::new(0),
@@ -153,7 +162,12 @@ pub async fn run(
     // What the store says first decides between the key and the disk; it answers, or fails, in a second or two. The
     // polls that come before wait in the listener's queue.
     published.changed().await.ok();
-    tracing::info!(%address, provider = shared.provider, store = %shared.store, "serving at http://{address}/traefik");
+    let scheme = if shared.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    tracing::info!(%address, provider = shared.provider, store = %shared.store, "serving at {scheme}://{address}/traefik");
 
     let served = tokio::select! {
         result = connections::serve(Arc::clone(&shared), listener, stop) => result,

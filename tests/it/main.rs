@@ -12,4 +12,5 @@ mod flip;
 mod harness;
 mod support;
 mod switch;
+mod tls;
 mod traefik_fields;

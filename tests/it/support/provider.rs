@@ -158,6 +158,16 @@ impl Provider {
     }
 
     async fn ready(&mut self) {
+        // What speaks TLS does not answer the plain question.
+        if self
+            .options
+            .args
+            .iter()
+            .any(|arg| arg.starts_with("--tls-cert"))
+        {
+            self.log.contains("serving at https://").await;
+            return;
+        }
         let address = self.address();
         eventually(
             "bluegreen serve answers /healthz",
