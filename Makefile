@@ -8,9 +8,9 @@ test: ## every test, against the real Traefik and the real Redis
 	scripts/install-tools
 	cargo test
 
-bench: ## measures flips and holds
+bench: ## how long a flip takes, ours beside Traefik's own ways, all in one run
 	scripts/install-tools
-	cargo run --release --example bench
+	cargo bench --bench flip
 
 lint: ## formatting, clippy and documentation, warnings as errors
 	cargo fmt --check

@@ -1,6 +1,8 @@
 //! The history: who changed the traffic, when and why.
 
 use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -49,13 +51,22 @@ pub fn author() -> String {
     // Behind sudo the operator's own name tells more than `root`.
     let user = variable("SUDO_USER")
         .or_else(|| variable("USER"))
-        .or_else(|| variable("LOGNAME"));
+        .or_else(user);
     format!("{}@{}", user.as_deref().unwrap_or("unknown"), host())
+}
+
+/// The user's name by passwd(5), for a process without an environment, such as in a container.
+fn user() -> Option<String> {
+    let uid = fs::metadata("/proc/self").ok()?.uid().to_string();
+    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+    let mut users = passwd.lines().map(|line| line.split(':'));
+    let mut user = users.find(|fields| fields.clone().nth(2) == Some(&uid))?;
+    user.next().map(str::to_owned)
 }
 
 /// This host's name.
 pub fn host() -> String {
-    let kernels = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let kernels = fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = kernels
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty());

@@ -6,23 +6,18 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
+use serde_json::json;
 
-use super::progress::Progress;
+use super::wait::{LOOK_AGAIN, Late, Waited, list, names};
 use super::{Common, Exit, Failure, print, print_json, talk};
 use crate::config::Stack;
-use crate::document;
 use crate::history::{Entry, author};
-use crate::registry::{Aged, fleet};
+use crate::registry::Aged;
 use crate::store::{KeyState, Outcome, Reading, Session, Store, StoreError};
 use crate::traffic::Traffic;
 
 /// How long a write that was not answered is looked for: a server that was only paused does it late.
 const LOOK_FOR_WRITE: Duration = Duration::from_secs(5);
-
-/// How often the wait looks at the clock where the store tells nothing new: instances can be gone by then.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Flags of the commands that change traffic.
 #[derive(Debug, Args)]
@@ -141,27 +136,6 @@ pub struct Change<'a> {
     pub default_why: &'a str,
 }
 
-/// How a wait ended.
-enum Waited {
-    /// Every instance has it; their names.
-    Confirmed(Vec<String>),
-    /// The time is over, and these do not have it yet.
-    Late(Vec<Late>),
-    /// The key says something else by now.
-    Moved(Reading),
-    /// The store could not be reached any more.
-    StoreLost(String),
-    /// The operator wants to wait no longer; for these it was waited.
-    Interrupted(Vec<Late>),
-}
-
-/// Who is waited for, and why.
-#[derive(Clone, Debug)]
-struct Late {
-    name: String,
-    why: String,
-}
-
 impl Change<'_> {
     /// Makes it.
     ///
@@ -269,50 +243,6 @@ impl Change<'_> {
         }
     }
 
-    /// Says what would be done.
-    fn show_plan(&self, from: Option<&Traffic>, reports: &[Aged]) {
-        let render = |traffic: &Traffic| {
-            let of_stacks = [(self.name.to_owned(), traffic.clone())].into();
-            let document = document::render(self.config, &of_stacks, None);
-            let mut leaves = BTreeSet::new();
-            if let Ok(value) = serde_json::from_slice(&document.bytes) {
-                flatten("", &value, &mut leaves);
-            }
-            leaves
-        };
-        let (old, new) = (from.map(render).unwrap_or_default(), render(&self.to));
-        let instances = fleet(reports);
-        let waited_for: Vec<_> = instances.keys().copied().collect();
-        if self.common.json {
-            print_json(&json!({
-                "stack": self.name, "from": from.map(ToString::to_string), "to": self.to.to_string(), "dryRun": true,
-                "removed": old.difference(&new).collect::<Vec<_>>(),
-                "added": new.difference(&old).collect::<Vec<_>>(),
-                "instances": waited_for,
-            }));
-            return;
-        }
-        print(&format!(
-            "{}: would change {} to {} (key `{}`)",
-            self.name,
-            text(from),
-            self.to,
-            self.stack.key
-        ));
-        for line in old.difference(&new) {
-            print(&format!("- {line}"));
-        }
-        for line in new.difference(&old) {
-            print(&format!("+ {line}"));
-        }
-        let whom = if waited_for.is_empty() {
-            "no instance".to_owned()
-        } else {
-            waited_for.join(", ")
-        };
-        print(&format!("would wait for {whom}"));
-    }
-
     /// Says what was done.
     fn done(
         &self,
@@ -375,82 +305,6 @@ impl Change<'_> {
             ),
         )
         .hint("look with `bluegreen status`, once the store answers"))
-    }
-
-    /// Waits until every instance has this traffic, without those that are named.
-    async fn wait(
-        &self,
-        mut session: Option<Session>,
-        to: &Traffic,
-        deadline: Instant,
-        without: &BTreeSet<String>,
-    ) -> Waited {
-        let mut progress = Progress::new(self.common.quiet || self.common.json);
-        let (Ok(mut interrupt), Ok(mut terminate)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        ) else {
-            return Waited::Interrupted(Vec::new());
-        };
-        let mut late = Vec::new();
-        loop {
-            let mut lost = None;
-            match self.standing(&mut session, to, without).await {
-                Ok(Standing::Moved(reading)) => return Waited::Moved(reading),
-                Ok(Standing::Has(names)) => return Waited::Confirmed(names),
-                Ok(Standing::Lacks(lacks)) => {
-                    progress.show(&format!("waiting for {}", list(&lacks)));
-                    late = lacks;
-                }
-                Err(error) => {
-                    session = None;
-                    progress.show(&format!("waiting for the store: {error}"));
-                    lost = Some(error.to_string());
-                }
-            }
-            let now = Instant::now();
-            if now >= deadline {
-                return lost.map_or(Waited::Late(late), Waited::StoreLost);
-            }
-            let pause = LOOK_AGAIN.min(deadline - now);
-            let changed = async {
-                match &mut session {
-                    Some(session) => session.changed().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                changed = changed => if changed.is_err() { session = None },
-                () = tokio::time::sleep(pause) => {}
-                _ = interrupt.recv() => return Waited::Interrupted(late),
-                _ = terminate.recv() => return Waited::Interrupted(late),
-            }
-        }
-    }
-
-    /// Who has this traffic now, and who does not.
-    async fn standing(
-        &self,
-        session: &mut Option<Session>,
-        to: &Traffic,
-        without: &BTreeSet<String>,
-    ) -> Result<Standing, StoreError> {
-        let session = match session {
-            Some(session) => session,
-            None => session.insert(self.common.store.connect().await?),
-        };
-        let keys = session.read(std::slice::from_ref(&self.stack.key)).await?;
-        if let Some(KeyState {
-            reading: Reading::Value(value),
-            ..
-        }) = keys.get(&self.stack.key)
-            && let Ok(is) = Traffic::parse(value, &self.stack.colors)
-            && is != *to
-        {
-            return Ok(Standing::Moved(Reading::Value(value.clone())));
-        }
-        let reports = session.reports(&self.stack.key).await?;
-        Ok(standing(&reports, &to.to_string(), without))
     }
 
     /// Not every instance confirmed in time: goes back, unless told otherwise.
@@ -558,95 +412,8 @@ async fn set_as_written(
     session.set(key, &Reading::Value(is.clone()), entry).await
 }
 
-/// Who has a traffic and who does not.
-enum Standing {
-    Has(Vec<String>),
-    Lacks(Vec<Late>),
-    Moved(Reading),
-}
-
-fn standing(reports: &[Aged], to: &str, without: &BTreeSet<String>) -> Standing {
-    let mut lacks = Vec::new();
-    let running: Vec<_> = reports.iter().filter(|aged| aged.runs()).collect();
-    if running.is_empty() {
-        lacks.push(Late {
-            name: "the providers".to_owned(),
-            why: "none runs".to_owned(),
-        });
-    }
-    for Aged { report, .. } in running {
-        if report.traffic.as_deref() != Some(to) {
-            lacks.push(Late {
-                name: format!("provider {}", report.provider),
-                why: format!("serves {}", report.traffic.as_deref().unwrap_or("nothing")),
-            });
-        }
-    }
-    let mut has = Vec::new();
-    for (id, seen) in fleet(reports) {
-        if seen.has(to) {
-            has.push(id.to_owned());
-        } else if !without.contains(id) {
-            lacks.push(Late {
-                name: id.to_owned(),
-                why: why_not(&seen, to),
-            });
-        }
-    }
-    if lacks.is_empty() {
-        Standing::Has(has)
-    } else {
-        Standing::Lacks(lacks)
-    }
-}
-
-/// Why an instance does not have a traffic yet, in the operator's words.
-fn why_not(seen: &crate::registry::Seen<'_>, to: &str) -> String {
-    let provider = seen.provider;
-    if !seen.provider_runs {
-        return format!(
-            "its provider {} has stopped; unseen for {:.0} s",
-            provider.provider, seen.unseen
-        );
-    }
-    if provider.traffic.as_deref() != Some(to) {
-        return "its provider does not serve it yet".to_owned();
-    }
-    if seen.instance.revision != provider.revision {
-        return format!("has not fetched it; unseen for {:.0} s", seen.unseen);
-    }
-    if seen.instance.confirmed != provider.revision {
-        return format!(
-            "fetched it, but has not come back; unseen for {:.0} s",
-            seen.unseen
-        );
-    }
-    "fetched it, but does not route by it".to_owned()
-}
-
-/// The first few, and how many there are.
-fn list(late: &[Late]) -> String {
-    const SHOWN: usize = 5;
-    let mut text: Vec<_> = late
-        .iter()
-        .take(SHOWN)
-        .map(|Late { name, why }| format!("{name} ({why})"))
-        .collect();
-    if late.len() > SHOWN {
-        text.push(format!("and {} more", late.len() - SHOWN));
-    }
-    text.join(", ")
-}
-
-fn names(late: &[Late]) -> String {
-    late.iter()
-        .map(|late| late.name.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
 /// A traffic that may not be known.
-fn text(traffic: Option<&Traffic>) -> String {
+pub(super) fn text(traffic: Option<&Traffic>) -> String {
     traffic.map_or_else(|| "unknown".to_owned(), ToString::to_string)
 }
 
@@ -658,30 +425,6 @@ pub fn shown(reading: &Reading) -> String {
         Reading::Value(value) => {
             let text = String::from_utf8_lossy(&value[..value.len().min(40)]);
             format!("`{}`", text.trim().escape_debug())
-        }
-    }
-}
-
-/// The leaves of a JSON value as lines `path = value`.
-fn flatten(path: &str, value: &Value, leaves: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
-                flatten(&path, value, leaves);
-            }
-        }
-        Value::Array(list) => {
-            for (i, value) in list.iter().enumerate() {
-                flatten(&format!("{path}[{i}]"), value, leaves);
-            }
-        }
-        leaf => {
-            leaves.insert(format!("{path} = {leaf}"));
         }
     }
 }

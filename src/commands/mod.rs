@@ -5,12 +5,14 @@ pub mod check;
 pub mod completions;
 pub mod flip;
 pub mod history;
+pub mod plan;
 pub mod progress;
 pub mod render;
 pub mod rollback;
 pub mod schema;
 pub mod serve;
 pub mod status;
+pub mod wait;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};

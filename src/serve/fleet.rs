@@ -325,6 +325,14 @@ impl Poll {
         self.answered = true;
         let id = self.id.clone();
         self.update(|instance, connection, now| {
+            // What it confirmed and applied before says nothing once it has been sent something else: a document that
+            // comes back later has the same revision.
+            if connection.sent.as_ref() != Some(revision) {
+                connection.confirmed = None;
+            }
+            if instance.revision.as_ref() != Some(revision) {
+                instance.applied = None;
+            }
             connection.sent = Some(revision.clone());
             connection.answered = Some(now);
             connection.held = false;

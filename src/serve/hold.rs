@@ -60,19 +60,30 @@ impl Cut {
         elapsed: Duration,
         hold: Duration,
     ) {
-        if elapsed >= hold {
+        // No pollTimeout is that short: the instance has stopped.
+        if elapsed >= hold || elapsed < SHORTEST {
             return;
         }
         let shorter = elapsed.mul_f64(MARGIN);
         let confirmed = cut.is_some();
-        let hold_s = shorter.as_secs_f64();
-        tracing::warn!(
-            instance,
-            gave_up_after_s = elapsed.as_secs_f64(),
-            hold_s,
-            "the instance closed a held poll before the hold was over; its polls are held shorter now: \
-             set its providers.http.pollTimeout above the hold that it asks for"
-        );
+        let (gave_up_after_s, hold_s) = (elapsed.as_secs_f64(), shorter.as_secs_f64());
+        if confirmed {
+            tracing::warn!(
+                instance,
+                gave_up_after_s,
+                hold_s,
+                "the instance closes held polls before the hold is over: its polls are held shorter from now on; \
+                 set its providers.http.pollTimeout above the hold that it asks for"
+            );
+        } else {
+            tracing::info!(
+                instance,
+                gave_up_after_s,
+                hold_s,
+                "the instance closed a held poll: it has stopped, or its providers.http.pollTimeout is below the hold; \
+                 its next polls are held shorter to find out"
+            );
+        }
         *cut = Some(Self {
             hold: shorter,
             confirmed,

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::support::backend::Backend;
+use crate::support::cli::Cli;
 use crate::support::http;
 use crate::support::load::Load;
 use crate::support::poll::{Poller, request};
+use crate::support::provider;
 use crate::support::redis::Redis;
 use crate::support::traefik::Options;
 
@@ -64,6 +66,39 @@ async fn traefik_switches_colors_under_load_without_a_failure() {
     report.assert_no_failures();
     report.assert_all(switched, "green");
     assert!(api.requests("blue") > 0 && api.requests("green") >= 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_real_provider_moves_the_real_traefik() {
+    let (redis, api) = (
+        Redis::start().await,
+        Backend::start("api", &["blue", "green"]).await,
+    );
+    let config = format!(
+        "stacks: {{ deals: {{ services: {{ api: {{ rule: Host(`api.localhost`), \
+         servers: {{ blue: \"{}\", green: \"{}\" }} }} }} }} }}\ndefaultCertificate: generated\n",
+        api.url("blue"),
+        api.url("green")
+    );
+    let mut provider = provider::Options::new(&config, &redis.url()).start().await;
+    let traefik = Options::recommended(&provider.url(), "one").start().await;
+    traefik.wait_for("api.localhost", "blue").await;
+
+    let load = Load::on(traefik.web()).start().await;
+    redis.cli(&["SET", "active", "green"]).await;
+    load.reaches(Instant::now(), "green").await;
+    provider.log_contains("green").await;
+    provider.kill();
+    provider.restart().await;
+    assert!(provider.terminate().await.success());
+
+    load.stop().await.assert_no_failures();
+    Cli::new(&["check"])
+        .of(&provider)
+        .any_stdout()
+        .any_stderr()
+        .run()
+        .await;
 }
 
 #[tokio::test]

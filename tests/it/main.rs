@@ -7,6 +7,8 @@
 )]
 
 mod config;
+mod document;
+mod flip;
 mod harness;
 mod support;
 mod traefik_fields;

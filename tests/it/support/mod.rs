@@ -23,6 +23,7 @@ pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod provider;
 pub(crate) mod redis;
+pub(crate) mod stack;
 pub(crate) mod traefik;
 
 pub(crate) use eventually::eventually;

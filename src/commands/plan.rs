@@ -1,0 +1,83 @@
+//! `--dry-run`: what a change would do, and how the document would change.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::change::{Change, text};
+use super::{print, print_json};
+use crate::document::{self, MARKER_ROUTER};
+use crate::registry::{Aged, fleet};
+use crate::traffic::Traffic;
+
+impl Change<'_> {
+    /// Says what would be done.
+    pub(super) fn show_plan(&self, from: Option<&Traffic>, reports: &[Aged]) {
+        let render = |traffic: &Traffic| {
+            let of_stacks = [(self.name.to_owned(), traffic.clone())].into();
+            let document = document::render(self.config, &of_stacks, None);
+            let mut leaves = BTreeSet::new();
+            if let Ok(value) = serde_json::from_slice(&document.bytes) {
+                flatten("", &value, &mut leaves);
+            }
+            // The marker's router changes with every document.
+            leaves.retain(|leaf| !leaf.contains(MARKER_ROUTER));
+            leaves
+        };
+        let (old, new) = (from.map(render).unwrap_or_default(), render(&self.to));
+        let instances = fleet(reports);
+        let waited_for: Vec<_> = instances.keys().copied().collect();
+        if self.common.json {
+            print_json(&json!({
+                "stack": self.name, "from": from.map(ToString::to_string), "to": self.to.to_string(), "dryRun": true,
+                "removed": old.difference(&new).collect::<Vec<_>>(),
+                "added": new.difference(&old).collect::<Vec<_>>(),
+                "instances": waited_for,
+            }));
+            return;
+        }
+        print(&format!(
+            "{}: would change {} to {} (key `{}`)",
+            self.name,
+            text(from),
+            self.to,
+            self.stack.key
+        ));
+        for line in old.difference(&new) {
+            print(&format!("- {line}"));
+        }
+        for line in new.difference(&old) {
+            print(&format!("+ {line}"));
+        }
+        let whom = if waited_for.is_empty() {
+            "no instance".to_owned()
+        } else {
+            waited_for.join(", ")
+        };
+        print(&format!("would wait for {whom}"));
+    }
+}
+
+/// The leaves of a JSON value as lines `path = value`.
+fn flatten(path: &str, value: &Value, leaves: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                flatten(&path, value, leaves);
+            }
+        }
+        Value::Array(list) => {
+            for (i, value) in list.iter().enumerate() {
+                flatten(&format!("{path}[{i}]"), value, leaves);
+            }
+        }
+        leaf => {
+            leaves.insert(format!("{path} = {leaf}"));
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The wait after a change: until every instance has the new document, and who does not.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::change::Change;
+use super::progress::Progress;
+use crate::registry::{Aged, Seen, fleet};
+use crate::store::{KeyState, Reading, Session, StoreError};
+use crate::traffic::Traffic;
+
+/// How often the wait looks at the clock where the store tells nothing new: instances can be gone by then.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// How a wait ended.
+pub(super) enum Waited {
+    /// Every instance has it; their names.
+    Confirmed(Vec<String>),
+    /// The time is over, and these do not have it yet.
+    Late(Vec<Late>),
+    /// The key says something else by now.
+    Moved(Reading),
+    /// The store could not be reached any more.
+    StoreLost(String),
+    /// The operator wants to wait no longer; for these it was waited.
+    Interrupted(Vec<Late>),
+}
+
+/// Who is waited for, and why.
+#[derive(Clone, Debug)]
+pub(super) struct Late {
+    pub(super) name: String,
+    why: String,
+}
+
+impl Change<'_> {
+    /// Waits until every instance has this traffic, without those that are named.
+    pub(super) async fn wait(
+        &self,
+        mut session: Option<Session>,
+        to: &Traffic,
+        deadline: Instant,
+        without: &BTreeSet<String>,
+    ) -> Waited {
+        let mut progress = Progress::new(self.common.quiet || self.common.json);
+        let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
+            return Waited::Interrupted(Vec::new());
+        };
+        let mut late = Vec::new();
+        loop {
+            let mut lost = None;
+            match self.standing(&mut session, to, without).await {
+                Ok(Standing::Moved(reading)) => return Waited::Moved(reading),
+                Ok(Standing::Has(names)) => return Waited::Confirmed(names),
+                Ok(Standing::Lacks(lacks)) => {
+                    progress.show(&format!("waiting for {}", list(&lacks)));
+                    late = lacks;
+                }
+                Err(error) => {
+                    session = None;
+                    progress.show(&format!("waiting for the store: {error}"));
+                    lost = Some(error.to_string());
+                }
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return lost.map_or(Waited::Late(late), Waited::StoreLost);
+            }
+            let pause = LOOK_AGAIN.min(deadline - now);
+            let changed = async {
+                match &mut session {
+                    Some(session) => session.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = changed => if changed.is_err() { session = None },
+                () = tokio::time::sleep(pause) => {}
+                _ = interrupt.recv() => return Waited::Interrupted(late),
+                _ = terminate.recv() => return Waited::Interrupted(late),
+            }
+        }
+    }
+
+    /// Who has this traffic now, and who does not.
+    async fn standing(
+        &self,
+        session: &mut Option<Session>,
+        to: &Traffic,
+        without: &BTreeSet<String>,
+    ) -> Result<Standing, StoreError> {
+        let session = match session {
+            Some(session) => session,
+            None => session.insert(self.common.store.connect().await?),
+        };
+        let keys = session.read(std::slice::from_ref(&self.stack.key)).await?;
+        if let Some(KeyState {
+            reading: Reading::Value(value),
+            ..
+        }) = keys.get(&self.stack.key)
+            && let Ok(is) = Traffic::parse(value, &self.stack.colors)
+            && is != *to
+        {
+            return Ok(Standing::Moved(Reading::Value(value.clone())));
+        }
+        let reports = session.reports(&self.stack.key).await?;
+        Ok(standing(&reports, &to.to_string(), without))
+    }
+}
+
+/// Who has a traffic and who does not.
+enum Standing {
+    Has(Vec<String>),
+    Lacks(Vec<Late>),
+    Moved(Reading),
+}
+
+fn standing(reports: &[Aged], to: &str, without: &BTreeSet<String>) -> Standing {
+    let mut lacks = Vec::new();
+    let running: Vec<_> = reports.iter().filter(|aged| aged.runs()).collect();
+    if running.is_empty() {
+        lacks.push(Late {
+            name: "the providers".to_owned(),
+            why: "none runs".to_owned(),
+        });
+    }
+    for Aged { report, .. } in running {
+        if report.traffic.as_deref() != Some(to) {
+            lacks.push(Late {
+                name: format!("provider {}", report.provider),
+                why: format!("serves {}", report.traffic.as_deref().unwrap_or("nothing")),
+            });
+        }
+    }
+    let mut has = Vec::new();
+    for (id, seen) in fleet(reports) {
+        if seen.has(to) {
+            has.push(id.to_owned());
+        } else if !without.contains(id) {
+            lacks.push(Late {
+                name: id.to_owned(),
+                why: why_not(&seen, to),
+            });
+        }
+    }
+    if lacks.is_empty() {
+        Standing::Has(has)
+    } else {
+        Standing::Lacks(lacks)
+    }
+}
+
+/// Why an instance does not have a traffic yet, in the operator's words.
+fn why_not(seen: &Seen<'_>, to: &str) -> String {
+    let provider = seen.provider;
+    if !seen.provider_runs {
+        return format!(
+            "its provider {} has stopped; unseen for {:.0} s",
+            provider.provider, seen.unseen
+        );
+    }
+    if provider.traffic.as_deref() != Some(to) {
+        return "its provider does not serve it yet".to_owned();
+    }
+    if seen.instance.revision != provider.revision {
+        return format!("has not fetched it; unseen for {:.0} s", seen.unseen);
+    }
+    if seen.instance.confirmed != provider.revision {
+        return format!(
+            "fetched it, but has not come back; unseen for {:.0} s",
+            seen.unseen
+        );
+    }
+    "fetched it, but does not route by it".to_owned()
+}
+
+/// The first few, and how many there are.
+pub(super) fn list(late: &[Late]) -> String {
+    const SHOWN: usize = 5;
+    let mut text: Vec<_> = late
+        .iter()
+        .take(SHOWN)
+        .map(|Late { name, why }| format!("{name} ({why})"))
+        .collect();
+    if late.len() > SHOWN {
+        text.push(format!("and {} more", late.len() - SHOWN));
+    }
+    text.join(", ")
+}
+
+pub(super) fn names(late: &[Late]) -> String {
+    late.iter()
+        .map(|late| late.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
