@@ -32,13 +32,13 @@ pub struct ChangeFlags {
     )]
     why: String,
     /// Only set the key; wait for no instance
-    #[arg(long, env = "BLUEGREEN_NO_WAIT")]
+    #[arg(long, env = "BLUEGREEN_NO_WAIT", value_parser = clap::builder::FalseyValueParser::new())]
     no_wait: bool,
     /// Leave the new traffic where not every instance confirmed in time
-    #[arg(long, env = "BLUEGREEN_NO_ROLLBACK")]
+    #[arg(long, env = "BLUEGREEN_NO_ROLLBACK", value_parser = clap::builder::FalseyValueParser::new())]
     no_rollback: bool,
     /// Say what would be done, and how the document would change; change nothing
-    #[arg(long, env = "BLUEGREEN_DRY_RUN")]
+    #[arg(long, env = "BLUEGREEN_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
     dry_run: bool,
 }
 

@@ -22,7 +22,7 @@ pub struct Flip {
     #[arg(value_name = "COLOR")]
     color: Option<String>,
     /// Do not check anything (this version doesn't anyway, and says so without this flag)
-    #[arg(long, env = "BLUEGREEN_NO_VERIFY")]
+    #[arg(long, env = "BLUEGREEN_NO_VERIFY", value_parser = clap::builder::FalseyValueParser::new())]
     no_verify: bool,
     #[command(flatten)]
     flags: ChangeFlags,

@@ -88,7 +88,7 @@ pub struct Common {
     #[arg(long, global = true, env = "BLUEGREEN_STACK", value_name = "NAME")]
     pub stack: Option<String>,
     /// Print one JSON object
-    #[arg(long, global = true, env = "BLUEGREEN_JSON")]
+    #[arg(long, global = true, env = "BLUEGREEN_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub json: bool,
     /// How long to wait, such as 30s or 2m
     #[arg(long, global = true, env = "BLUEGREEN_TIMEOUT", default_value = "60s", value_parser = duration, value_name = "DURATION")]
@@ -101,7 +101,7 @@ pub struct Common {
         short,
         long,
         global = true,
-        env = "BLUEGREEN_QUIET",
+        env = "BLUEGREEN_QUIET", value_parser = clap::builder::FalseyValueParser::new(),
         conflicts_with = "verbose"
     )]
     pub quiet: bool,

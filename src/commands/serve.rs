@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Common, Exit, Failure, use_ring};
 use crate::log;
 use crate::serve::access::{Access, Token};
-use crate::serve::{Settings, hold, run};
+use crate::serve::{Settings, run};
 
 /// Serves the endpoint that Traefik's HTTP provider polls, until SIGTERM.
 ///
@@ -28,7 +28,7 @@ pub struct Serve {
         value_name = "ADDRESS"
     )]
     listen: String,
-    /// How long a poll's answer is withheld while nothing changes; a request's `Prefer: wait=SECONDS` goes before it.
+    /// How long a poll's answer is withheld while nothing changes; a request's `Prefer: wait=SECONDS` goes before it, and 0 holds nothing.
     /// Must be below Traefik's pollTimeout (5s unless set)
     #[arg(long, env = "BLUEGREEN_HOLD", default_value = "4s", value_parser = super::duration, value_name = "DURATION")]
     hold: Duration,
@@ -51,6 +51,22 @@ pub struct Serve {
         conflicts_with = "read_token"
     )]
     read_token_file: Option<PathBuf>,
+    /// What all that changes must show; without it nothing is changed over HTTP
+    #[arg(
+        long,
+        env = "BLUEGREEN_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    token: Option<String>,
+    /// The same from a file
+    #[arg(
+        long,
+        env = "BLUEGREEN_TOKEN_FILE",
+        value_name = "FILE",
+        conflicts_with = "token"
+    )]
+    token_file: Option<PathBuf>,
     /// The form of the log
     #[arg(
         long,
@@ -74,29 +90,18 @@ impl Serve {
             state_dir,
             read_token,
             read_token_file,
+            token,
+            token_file,
             log_format,
         } = self;
         log::init(
             log_format,
             log::Level::of_server(common.verbose, common.quiet),
         );
-        if hold < hold::SHORTEST {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!(
-                    "--hold {hold:?} is too short: at least {:?}",
-                    hold::SHORTEST
-                ),
-            ));
-        }
-        let read_token = match (read_token, read_token_file) {
-            (Some(token), _) => Some(Token::new(&token)),
-            (None, Some(file)) => Some(Token::from_file(&file)),
-            (None, None) => None,
+        let access = Access {
+            read_token: one_of("read token", read_token, read_token_file)?,
+            token: one_of("token", token, token_file)?,
         };
-        let read_token = read_token.transpose();
-        let read_token = read_token
-            .map_err(|error| Failure::new(Exit::Usage, format!("the read token: {error}")))?;
         let config = common.load()?;
         let listener = listener(&listen)?;
         let beside = if common.config.is_dir() {
@@ -111,7 +116,7 @@ impl Serve {
             state_dir: state_dir
                 .unwrap_or_else(|| beside.unwrap_or(".".as_ref()).join(".bluegreen")),
             hold,
-            access: Access { read_token },
+            access,
         };
         use_ring();
         let failed = |error: std::io::Error| Failure::new(Exit::Failed, error.to_string());
@@ -131,6 +136,21 @@ impl Serve {
             run(settings, listener, stop).await.map_err(failed)
         })
     }
+}
+
+/// A token from the command line or from a file.
+fn one_of(
+    what: &str,
+    token: Option<String>,
+    file: Option<PathBuf>,
+) -> Result<Option<Token>, Failure> {
+    let token = match (token, file) {
+        (Some(token), _) => Token::new(&token),
+        (None, Some(file)) => Token::from_file(&file),
+        (None, None) => return Ok(None),
+    };
+    let unusable = |error| Failure::new(Exit::Usage, format!("the {what}: {error}"));
+    token.map(Some).map_err(unusable)
 }
 
 /// The socket that systemd passes (sd_listen_fds(3)), or a new one.

@@ -21,7 +21,7 @@ use crate::store::{KeyState, Reading, Session, StoreError};
 #[derive(Debug, Args)]
 pub struct Status {
     /// Show it anew whenever something changes, until Ctrl-C
-    #[arg(long, short = 'w', env = "BLUEGREEN_WATCH")]
+    #[arg(long, short = 'w', env = "BLUEGREEN_WATCH", value_parser = clap::builder::FalseyValueParser::new())]
     watch: bool,
 }
 
@@ -134,7 +134,11 @@ impl View<'_> {
                     shown(&self.key.reading)
                 ))
             }
-            Reading::Missing if self.key.newest.is_none() => None,
+            // Never set, or so it seems: a provider that has seen it set knows better.
+            Reading::Missing if self.key.newest.is_none() => {
+                let mut running = self.reports.iter().filter(|aged| aged.runs());
+                running.find_map(|aged| aged.report.problem.clone())
+            }
             reading => Some(format!(
                 "the key `{key}` is {}; the last good traffic stands",
                 shown(reading)
@@ -209,7 +213,7 @@ impl View<'_> {
                     ),
                 );
             }
-            None if self.key.reading == Reading::Missing => {
+            None if self.key.reading == Reading::Missing && self.problem().is_none() => {
                 text.push_str("  (the key has never been set)")
             }
             None => {}

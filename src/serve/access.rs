@@ -65,33 +65,45 @@ impl fmt::Debug for Token {
 pub struct Access {
     /// What all that reads must show; none for anybody.
     pub read_token: Option<Token>,
+    /// What all that changes must show; none where nothing may be changed.
+    pub token: Option<Token>,
 }
 
 impl Access {
     /// Whether this `Authorization` may read: the token as `Bearer`, or as the password of `Basic`, which is what
     /// Traefik makes of a user and password in the endpoint's URL.
     pub fn may_read(&self, authorization: Option<&HeaderValue>) -> bool {
-        let Some(token) = &self.read_token else {
-            return true;
-        };
-        let shown = authorization
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| {
-                let (scheme, credentials) = value.trim().split_once(' ')?;
-                let credentials = credentials.trim();
-                if scheme.eq_ignore_ascii_case("bearer") {
-                    return Some(credentials.to_owned());
-                }
-                if !scheme.eq_ignore_ascii_case("basic") {
-                    return None;
-                }
-                let decoded = String::from_utf8(BASE64_STANDARD.decode(credentials).ok()?).ok()?;
-                decoded
-                    .split_once(':')
-                    .map(|(_user, password)| password.to_owned())
-            });
-        shown.is_some_and(|shown| token.is(&shown))
+        self.read_token
+            .as_ref()
+            .is_none_or(|token| shows(authorization, token))
     }
+
+    /// Whether this `Authorization` may change the traffic; none where nobody may.
+    pub fn may_change(&self, authorization: Option<&HeaderValue>) -> Option<bool> {
+        let token = self.token.as_ref()?;
+        Some(shows(authorization, token))
+    }
+}
+
+/// Whether the header shows the token.
+fn shows(authorization: Option<&HeaderValue>, token: &Token) -> bool {
+    let shown = authorization
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| {
+            let (scheme, credentials) = value.trim().split_once(' ')?;
+            let credentials = credentials.trim();
+            if scheme.eq_ignore_ascii_case("bearer") {
+                return Some(credentials.to_owned());
+            }
+            if !scheme.eq_ignore_ascii_case("basic") {
+                return None;
+            }
+            let decoded = String::from_utf8(BASE64_STANDARD.decode(credentials).ok()?).ok()?;
+            decoded
+                .split_once(':')
+                .map(|(_user, password)| password.to_owned())
+        });
+    shown.is_some_and(|shown| token.is(&shown))
 }
 
 /// The answer to whoever shows no token or a wrong one.
@@ -113,6 +125,7 @@ mod tests {
     fn a_token_opens_as_bearer_and_as_password() {
         let access = Access {
             read_token: Some(Token::new("s3cret\n").unwrap()),
+            token: None,
         };
         let may = |value: &'static str| access.may_read(Some(&HeaderValue::from_static(value)));
         assert!(may("Bearer s3cret"));
@@ -131,6 +144,10 @@ mod tests {
             assert!(!may(wrong), "{wrong}");
         }
         assert!(!access.may_read(None));
+        assert_eq!(
+            access.may_change(Some(&HeaderValue::from_static("Bearer s3cret"))),
+            None
+        );
         assert!(Access::default().may_read(None));
         assert!(!format!("{access:?}").contains("s3cret"));
     }

@@ -25,7 +25,7 @@ const UNKNOWN_CADENCE: Duration = Duration::from_secs(5);
 
 /// The most instances that are told apart. Names come from outside; beyond this one the polls are answered, but not
 /// accounted for.
-const MOST: usize = 100_000;
+const MOST: usize = 20_000;
 
 /// The number of a connection, in the order of their coming.
 pub type ConnectionId = u64;
@@ -131,10 +131,9 @@ impl Fleet {
         if instances.len() >= MOST && !instances.contains_key(&poll.id) {
             return poll;
         }
-        let instance = instances.entry(poll.id.clone()).or_insert_with(|| {
-            tracing::info!(instance = poll.id, %address, "an instance has come");
-            Instance::new(address, name.is_some(), now)
-        });
+        let instance = instances
+            .entry(poll.id.clone())
+            .or_insert_with(|| Instance::new(address, name.is_some(), now));
         let before = instance.confirmed().cloned();
         let known = instance.connections.entry(connection).or_default();
         known.confirmed.clone_from(&known.sent);
@@ -149,6 +148,10 @@ impl Fleet {
         }
         poll.cut = instance.cut.as_ref().map(Cut::hold);
         instance.polls += 1;
+        // Somebody without a name who comes once may be anybody with curl.
+        if instance.polls == if instance.named { 1 } else { 2 } {
+            tracing::info!(instance = poll.id, %address, "an instance has come");
+        }
         instance.address = address;
         instance.seen = now;
         if std::mem::take(&mut instance.lags) {

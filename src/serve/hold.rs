@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hyper::HeaderMap;
 
-/// The shortest default hold: below it every poll would be an answer, and no change a push.
-pub const SHORTEST: Duration = Duration::from_millis(100);
+/// A peer that closes a held poll sooner has stopped: no `pollTimeout` is that short.
+const SHORTEST_POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The longest hold that a request can ask for. A connection that died silently is found out at its end.
 const MAX_HOLD: Duration = Duration::from_secs(300);
@@ -60,8 +60,7 @@ impl Cut {
         elapsed: Duration,
         hold: Duration,
     ) {
-        // No pollTimeout is that short: the instance has stopped.
-        if elapsed >= hold || elapsed < SHORTEST {
+        if elapsed >= hold || elapsed < SHORTEST_POLL_TIMEOUT {
             return;
         }
         let shorter = elapsed.mul_f64(MARGIN);

@@ -8,6 +8,7 @@
 //! - [`marker`]: asking an instance what it has applied;
 //! - [`reporter`]: telling the store of the fleet, and of changes from outside;
 //! - [`reload`]: taking over a changed config file;
+//! - [`switch`]: taking a change of traffic over HTTP;
 //! - [`access`], [`status`], [`metrics`]: who may look, and what there is to see.
 
 pub mod access;
@@ -20,6 +21,7 @@ pub mod reload;
 pub mod reporter;
 pub mod routes;
 pub mod status;
+pub mod switch;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

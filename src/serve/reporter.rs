@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -31,6 +31,7 @@ pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiv
     let mut session = None;
     let mut unrecorded = VecDeque::new();
     let mut refused = false;
+    let mut not_before = Instant::now();
     loop {
         tokio::select! {
             Some(change) = outside.recv() => unrecorded.push_back(change),
@@ -38,12 +39,21 @@ pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiv
             _ = publications.changed() => {}
             _ = tick.tick() => shared.fleet.sweep(),
         }
+        if Instant::now() < not_before {
+            continue;
+        }
         tokio::time::sleep(GATHER).await;
         changes.mark_unchanged();
         publications.mark_unchanged();
-        match write(&shared, &store, &mut session, &mut unrecorded).await {
-            Ok(()) => refused = false,
-            Err(StoreError::Refused(error)) => {
+        let Err(error) = write(&shared, &store, &mut session, &mut unrecorded).await else {
+            refused = false;
+            continue;
+        };
+        // Also one that refuses is asked anew: after a failover another server is the primary.
+        session = None;
+        not_before = Instant::now() + REPORT_EVERY / 2;
+        match error {
+            StoreError::Refused(error) => {
                 if !std::mem::replace(&mut refused, true) {
                     tracing::warn!(
                         error,
@@ -51,14 +61,8 @@ pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiv
                     );
                 }
             }
-            Err(error) => {
-                // Who follows the keys logs that the store is away.
-                tracing::debug!(%error, "no report could be written");
-                session = None;
-                // Not at every change again, until the next tick.
-                tick.reset();
-                tick.tick().await;
-            }
+            // Who follows the keys logs that the store is away.
+            error => tracing::debug!(%error, "no report could be written"),
         }
     }
 }
@@ -75,15 +79,17 @@ async fn write(
     };
     while let Some(OutsideChange { key, value, entry }) = unrecorded.front() {
         let recorded = session.record(key, value, entry).await;
-        // What the store refuses it would refuse again. What it did not answer to is tried again: twice makes no two
-        // entries.
-        if !matches!(
-            recorded,
-            Err(StoreError::Unreachable(_) | StoreError::Unknown(_))
-        ) {
-            unrecorded.pop_front();
+        match recorded {
+            Ok(()) => {}
+            Err(StoreError::Refused(error)) => tracing::warn!(
+                key,
+                error,
+                "the store refuses to take a change from outside into the history"
+            ),
+            // Tried again later: recorded twice makes no two entries.
+            Err(error) => return Err(error),
         }
-        recorded?;
+        unrecorded.pop_front();
     }
     tell(shared, session, false).await
 }

@@ -7,6 +7,7 @@
 //! | `GET /healthz` | 200 while the process lives |
 //! | `GET /readyz` | 200 while there is a document to serve |
 //! | `GET /metrics` | Prometheus text |
+//! | `POST /stacks/{stack}/traffic` | sets the key; only with `--token` |
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,7 +23,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
 use super::fleet::ConnectionId;
-use super::{Shared, access, hold, metrics, status};
+use super::{Shared, access, hold, metrics, status, switch};
 use crate::document::Revision;
 
 /// The header by which an instance says who it is, set by Traefik's `providers.http.headers`.
@@ -32,7 +33,7 @@ const INSTANCE_HEADER: &str = "x-traefik-instance";
 const MAX_INSTANCE_NAME: usize = 128;
 
 /// The paths that there are, for those who ask for another one.
-const PATHS: &str = "/traefik, /status, /healthz, /readyz, /metrics";
+const PATHS: &str = "/traefik, /status, /healthz, /readyz, /metrics, /stacks/{stack}/traffic";
 
 /// An answer. All of them are small or shared, and complete at once.
 pub type Answer = Response<Full<Bytes>>;
@@ -49,6 +50,13 @@ pub async fn answer(
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     let path = request.uri().path();
+    if let Some(stack) = switch::stack_of(path) {
+        if request.method() != Method::POST {
+            return Ok(not_allowed(path, "POST"));
+        }
+        let stack = stack.to_owned();
+        return Ok(switch::switch(shared, peer, &stack, request).await);
+    }
     let guarded = match path {
         "/healthz" | "/readyz" => false,
         "/traefik" | "/status" | "/metrics" => true,
@@ -61,14 +69,7 @@ pub async fn answer(
         }
     };
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut answer = plain(
-            StatusCode::METHOD_NOT_ALLOWED,
-            format!("{path} answers GET only\n"),
-        );
-        answer
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return Ok(answer);
+        return Ok(not_allowed(path, "GET, HEAD"));
     }
     if guarded && !shared.access.may_read(request.headers().get(AUTHORIZATION)) {
         return Ok(access::unauthorized());
@@ -172,6 +173,16 @@ fn names(if_none_match: &HeaderValue, revision: &Revision) -> bool {
         .any(|tag| tag == "*" || tag.trim_matches('"') == revision.as_str())
 }
 
+/// The path is there, but not for this method.
+fn not_allowed(path: &str, allowed: &'static str) -> Answer {
+    let text = format!("{path} answers {allowed} only\n");
+    let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, text);
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
 /// An answer of text.
 pub(super) fn plain(status: StatusCode, text: String) -> Answer {
     let mut answer = Response::new(Full::from(text));
@@ -183,7 +194,7 @@ pub(super) fn plain(status: StatusCode, text: String) -> Answer {
     answer
 }
 
-fn json(value: impl serde::Serialize) -> Answer {
+pub(super) fn json(value: impl serde::Serialize) -> Answer {
     match serde_json::to_vec_pretty(&value) {
         Ok(mut bytes) => {
             bytes.push(b'\n');

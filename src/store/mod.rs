@@ -1,12 +1,15 @@
 //! The store: where the key, the history and the registry are.
 //!
+//! - [`address`]: which one, as `--store` gives it;
 //! - [`redis`]: Redis, over TCP, TLS, a unix socket, or found through Sentinel;
-//! - [`file`]: a folder, for one host without Redis;
+//! - [`mod@file`]: a folder, for one host without Redis;
 //! - [`follow`]: one connection after the other, for ever, that tells what the keys say.
 
+pub mod address;
 pub mod file;
 pub mod follow;
 pub mod redis;
+mod scripts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +23,7 @@ use crate::registry::{Aged, Report};
 #[derive(Clone)]
 pub enum Store {
     /// Redis.
-    Redis(redis::Address),
+    Redis(address::Address),
     /// A folder with one file a key.
     File(PathBuf),
 }
@@ -52,7 +55,7 @@ impl FromStr for Store {
             }
             return Ok(Self::File(dir.into()));
         }
-        redis::Address::parse(text).map(Self::Redis)
+        address::Address::parse(text).map(Self::Redis)
     }
 }
 

@@ -11,4 +11,5 @@ mod document;
 mod flip;
 mod harness;
 mod support;
+mod switch;
 mod traefik_fields;

@@ -1,0 +1,158 @@
+//! `POST /stacks/{stack}/traffic`: a change of traffic from elsewhere, for whoever shows the token.
+//!
+//! The body is the traffic value, as text. It sets the key, only if it is still what it was, and writes the history; it
+//! waits for no instance: `GET /status` tells who has it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
+use hyper::{Request, StatusCode};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::routes::{Answer, json, plain};
+use super::{Shared, access};
+use crate::history::Entry;
+use crate::store::{Outcome, Reading, StoreError};
+use crate::traffic::Traffic;
+
+/// More bytes than any traffic value has.
+const MAX_BODY: usize = 4096;
+
+/// How long the body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The header that says why, for the history.
+const WHY_HEADER: &str = "x-why";
+
+/// What was done.
+#[derive(Serialize)]
+struct Done<'a> {
+    stack: &'a str,
+    from: Option<String>,
+    to: String,
+    changed: bool,
+}
+
+/// The stack that a path names, where it is one of this route.
+pub(super) fn stack_of(path: &str) -> Option<&str> {
+    let stack = path.strip_prefix("/stacks/")?.strip_suffix("/traffic")?;
+    (!stack.is_empty() && !stack.contains('/')).then_some(stack)
+}
+
+/// Answers a change.
+pub(super) async fn switch(
+    shared: &Arc<Shared>,
+    peer: SocketAddr,
+    stack: &str,
+    request: Request<Incoming>,
+) -> Answer {
+    match shared
+        .access
+        .may_change(request.headers().get(AUTHORIZATION))
+    {
+        Some(true) => {}
+        Some(false) => return access::unauthorized(),
+        None => {
+            return plain(
+                StatusCode::FORBIDDEN,
+                "no change is taken here: `serve` runs without --token\n".to_owned(),
+            );
+        }
+    }
+    let why = request
+        .headers()
+        .get(WHY_HEADER)
+        .and_then(|why| why.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let body = Limited::new(request.into_body(), MAX_BODY).collect();
+    let Ok(Ok(body)) = tokio::time::timeout(BODY_TIMEOUT, body).await else {
+        return plain(
+            StatusCode::BAD_REQUEST,
+            format!("the body did not come, or has more than {MAX_BODY} bytes\n"),
+        );
+    };
+    let serving = shared.state.serving();
+    let Some(config) = serving.config.stacks.get(stack) else {
+        let stacks: Vec<_> = serving.config.stacks.keys().map(String::as_str).collect();
+        let text = format!(
+            "there is no stack `{}`; there are: {}\n",
+            stack.escape_debug(),
+            stacks.join(", ")
+        );
+        return plain(StatusCode::NOT_FOUND, text);
+    };
+    let to = match Traffic::parse(&body.to_bytes(), &config.colors) {
+        Ok(to) => to,
+        Err(error) => return plain(StatusCode::BAD_REQUEST, format!("{error}\n")),
+    };
+    let from = serving
+        .stacks
+        .get(stack)
+        .map(|known| known.traffic.to_string());
+    let entry = Entry {
+        at: Timestamp::now(),
+        from: from.clone().unwrap_or_default(),
+        to: to.to_string(),
+        by: format!("http from {}", peer.ip()),
+        why,
+    };
+    match set(shared, &config.key, &to, &config.colors, &entry).await {
+        Ok(changed) => json(Done {
+            stack,
+            from,
+            to: to.to_string(),
+            changed,
+        }),
+        Err(Refusal::Conflict) => plain(
+            StatusCode::CONFLICT,
+            "somebody else changed the traffic at the same time; nothing was changed\n".to_owned(),
+        ),
+        Err(Refusal::Store(error @ StoreError::Unknown(_))) => {
+            plain(StatusCode::GATEWAY_TIMEOUT, format!("{error}\n"))
+        }
+        Err(Refusal::Store(error)) => plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the store: {error}; nothing was changed\n"),
+        ),
+    }
+}
+
+/// Why nothing was set.
+enum Refusal {
+    Conflict,
+    Store(StoreError),
+}
+
+/// Sets the key unless it says so already; tells whether it was set.
+async fn set(
+    shared: &Shared,
+    key: &str,
+    to: &Traffic,
+    colors: &[crate::color::Color],
+    entry: &Entry,
+) -> Result<bool, Refusal> {
+    let mut session = shared.store.connect().await.map_err(Refusal::Store)?;
+    let mut keys = session
+        .read(&[key.to_owned()])
+        .await
+        .map_err(Refusal::Store)?;
+    let reading = keys.remove(key).map_or(Reading::Missing, |key| key.reading);
+    if matches!(&reading, Reading::Value(value) if Traffic::parse(value, colors).as_ref() == Ok(to))
+    {
+        return Ok(false);
+    }
+    match session
+        .set(key, &reading, entry)
+        .await
+        .map_err(Refusal::Store)?
+    {
+        Outcome::Set => Ok(true),
+        Outcome::Conflict(_) => Err(Refusal::Conflict),
+    }
+}

@@ -1,0 +1,474 @@
+//! The one writer of the state: what the store and the config file say becomes what is served.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::{Counters, OutsideChange, Serving, Source, StackState, State, StoreState};
+use crate::certificate::Certificate;
+use crate::config::{Config, Stack};
+use crate::document::{self, Revision};
+use crate::history::{Entry, OUTSIDE};
+use crate::last_good::Kept;
+use crate::store::follow::Event;
+use crate::store::{KeyState, Reading};
+use crate::traffic::Traffic;
+
+/// The one writer of the state.
+pub struct Writer {
+    state: Arc<State>,
+    config: Arc<Config>,
+    /// A config whose new stacks' traffic is not known yet.
+    pending: Option<Arc<Config>>,
+    certificate: Option<Certificate>,
+    stacks: BTreeMap<String, StackState>,
+    problems: BTreeMap<String, String>,
+    store: StoreState,
+    on_disk: BTreeMap<String, Kept>,
+    /// What is to be on disk. Writing it is somebody else's work, because publishing must not wait for a disk.
+    keep: watch::Sender<BTreeMap<String, Kept>>,
+}
+
+impl Writer {
+    /// Starts with what is on disk; nothing is published as a document before the first event.
+    pub fn new(
+        config: Config,
+        certificate: Option<Certificate>,
+        on_disk: BTreeMap<String, Kept>,
+    ) -> Self {
+        let config = Arc::new(config);
+        let store = StoreState {
+            connected: false,
+            since: Timestamp::now(),
+            error: None,
+        };
+        let serving = Serving {
+            config: Arc::clone(&config),
+            stacks: BTreeMap::new(),
+            problems: BTreeMap::new(),
+            document: None,
+            store: store.clone(),
+        };
+        let state = Arc::new(State {
+            serving: ArcSwap::from_pointee(serving),
+            revision: watch::Sender::new(None),
+            anything: watch::Sender::new(()),
+            counters: Counters::default(),
+        });
+        let mut writer = Self {
+            state,
+            config: Arc::clone(&config),
+            pending: None,
+            certificate,
+            stacks: BTreeMap::new(),
+            problems: BTreeMap::new(),
+            store,
+            keep: watch::Sender::new(on_disk.clone()),
+            on_disk,
+        };
+        writer.take_from_disk(&config);
+        writer
+    }
+
+    /// The readers' side.
+    pub fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state)
+    }
+
+    /// Tells what is to be on disk.
+    pub fn kept(&self) -> watch::Receiver<BTreeMap<String, Kept>> {
+        self.keep.subscribe()
+    }
+
+    /// The keys to follow: those of the config in force and of one that waits.
+    pub fn keys(&self) -> Vec<String> {
+        let configs = [Some(&self.config), self.pending.as_ref()];
+        let stacks = configs
+            .into_iter()
+            .flatten()
+            .flat_map(|config| config.stacks.values());
+        let keys: BTreeSet<_> = stacks.map(|stack| stack.key.clone()).collect();
+        keys.into_iter().collect()
+    }
+
+    /// Takes what the store says. The changes that nobody has written into the history yet are returned.
+    pub fn on_store(&mut self, event: Event) -> Vec<OutsideChange> {
+        let mut outside = Vec::new();
+        match event {
+            Event::Read(keys) => {
+                self.store_answers();
+                let current = Arc::clone(&self.config);
+                let pending = self.pending.clone();
+                let new = pending.iter().flat_map(|config| &config.stacks);
+                let new = new.filter(|(name, _)| !current.stacks.contains_key(*name));
+                for (name, stack) in current.stacks.iter().chain(new) {
+                    if let Some(key) = keys.get(&stack.key) {
+                        outside.extend(self.on_key(name, stack, key));
+                    }
+                }
+            }
+            Event::Lost(reason) => self.store_lost(reason),
+        }
+        self.publish();
+        outside
+    }
+
+    /// Takes a new config, once the traffic of all its stacks is known.
+    pub fn on_config(&mut self, config: Config, certificate: Option<Certificate>) {
+        for (name, stack) in &config.stacks {
+            if let Some(known) = self.stacks.get(name)
+                && let Some(gone) = known
+                    .traffic
+                    .colors()
+                    .find(|color| !stack.colors.contains(color))
+            {
+                self.state
+                    .counters
+                    .refused_reloads
+                    .fetch_add(1, Ordering::Relaxed);
+                tracing::error!(
+                    stack = name, color = %gone,
+                    "the new config is refused: the color has traffic now, but the config no longer names it; \
+                     the old config stays in force"
+                );
+                return;
+            }
+        }
+        self.certificate = certificate;
+        let config = Arc::new(config);
+        self.take_from_disk(&config);
+        self.pending = Some(config);
+        self.publish();
+        if let Some(pending) = &self.pending {
+            let unknown: Vec<_> = pending
+                .stacks
+                .keys()
+                .filter(|name| !self.stacks.contains_key(*name))
+                .collect();
+            tracing::info!(stacks = ?unknown, "the new config waits until the store tells the traffic of its new stacks");
+        }
+    }
+
+    fn take_from_disk(&mut self, config: &Config) {
+        for (name, stack) in &config.stacks {
+            if self.stacks.contains_key(name) {
+                continue;
+            }
+            let Some(kept) = self.on_disk.get(name) else {
+                continue;
+            };
+            match Traffic::parse(kept.traffic.as_bytes(), &stack.colors) {
+                Ok(traffic) => {
+                    let state = StackState {
+                        traffic,
+                        since: kept.since,
+                        by: kept.by.clone(),
+                        source: if kept.default {
+                            Source::Default
+                        } else {
+                            Source::Disk
+                        },
+                    };
+                    self.stacks.insert(name.clone(), state);
+                }
+                Err(error) => {
+                    tracing::warn!(stack = name, %error, "the last good traffic on disk is not used")
+                }
+            }
+        }
+    }
+
+    fn store_answers(&mut self) {
+        if !self.store.connected {
+            if self.store.error.is_some() {
+                tracing::info!("the store is back");
+            }
+            self.store = StoreState {
+                connected: true,
+                since: Timestamp::now(),
+                error: None,
+            };
+        }
+    }
+
+    fn store_lost(&mut self, reason: String) {
+        self.state
+            .counters
+            .store_errors
+            .fetch_add(1, Ordering::Relaxed);
+        if self.store.error.is_some() {
+            return;
+        }
+        let unknown = self
+            .config
+            .stacks
+            .keys()
+            .any(|name| !self.stacks.contains_key(name));
+        let meanwhile = if unknown {
+            "the state directory does not know the traffic either: the endpoint answers 503 until the store answers"
+        } else {
+            "the last good traffic stands"
+        };
+        tracing::warn!(reason, "the store can't be reached; {meanwhile}");
+        self.store = StoreState {
+            connected: false,
+            since: Timestamp::now(),
+            error: Some(reason),
+        };
+    }
+
+    /// What one key means for its stack.
+    fn on_key(&mut self, name: &str, stack: &Stack, key: &KeyState) -> Option<OutsideChange> {
+        let problem = match &key.reading {
+            Reading::Value(value) => match Traffic::parse(value, &stack.colors) {
+                Ok(traffic) => {
+                    if self.problems.remove(name).is_some() {
+                        tracing::info!(
+                            stack = name,
+                            key = stack.key,
+                            "the key holds a traffic value again"
+                        );
+                    }
+                    return self.on_traffic(name, stack, traffic, value, key.newest.as_ref());
+                }
+                Err(error) => error.to_string(),
+            },
+            Reading::Missing => {
+                let never_set = key.newest.is_none();
+                match self.stacks.get(name) {
+                    Some(known) if known.source == Source::Default && never_set => return None,
+                    None if never_set => {
+                        let first = StackState {
+                            traffic: Traffic::all_to(stack.colors[0].clone()),
+                            since: Timestamp::now(),
+                            by: String::new(),
+                            source: Source::Default,
+                        };
+                        tracing::info!(
+                            stack = name, key = stack.key, traffic = %first.traffic,
+                            "the key has never been set: the first color has the traffic"
+                        );
+                        self.stacks.insert(name.to_owned(), first);
+                        return None;
+                    }
+                    _ => "the key does not exist any more".to_owned(),
+                }
+            }
+            Reading::WrongType(what) => what.clone(),
+        };
+        self.on_problem(name, stack, problem, key.newest.as_ref());
+        None
+    }
+
+    /// An explicit, valid value.
+    fn on_traffic(
+        &mut self,
+        name: &str,
+        stack: &Stack,
+        traffic: Traffic,
+        value: &[u8],
+        newest: Option<&Entry>,
+    ) -> Option<OutsideChange> {
+        let told = newest.filter(|entry| entry.to == traffic.to_string());
+        let known = self.stacks.get(name);
+        if let Some(known) = known
+            && known.traffic == traffic
+        {
+            // The same traffic; perhaps it is known better now who set it.
+            let by = told.map_or(known.by.as_str(), |entry| &entry.by).to_owned();
+            let since = told.map_or(known.since, |entry| entry.at);
+            let source = Source::Store;
+            self.stacks.insert(
+                name.to_owned(),
+                StackState {
+                    traffic,
+                    since,
+                    by,
+                    source,
+                },
+            );
+            return None;
+        }
+        let from = known.map(|known| known.traffic.to_string());
+        let since = told.map_or_else(Timestamp::now, |entry| entry.at);
+        let by = told.map_or(OUTSIDE, |entry| &entry.by).to_owned();
+        match &from {
+            Some(from) => {
+                self.state.counters.changes.fetch_add(1, Ordering::Relaxed);
+                let why = told
+                    .map(|entry| entry.why.as_str())
+                    .filter(|why| !why.is_empty());
+                tracing::info!(stack = name, from, to = %traffic, by, why, "the traffic moves");
+            }
+            None => tracing::info!(stack = name, %traffic, by, "the traffic is known"),
+        }
+        let outside = from.filter(|_| told.is_none()).map(|from| OutsideChange {
+            key: stack.key.clone(),
+            value: value.to_owned(),
+            entry: Entry {
+                at: since,
+                from,
+                to: traffic.to_string(),
+                by: by.clone(),
+                why: String::new(),
+            },
+        });
+        let source = Source::Store;
+        self.stacks.insert(
+            name.to_owned(),
+            StackState {
+                traffic,
+                since,
+                by,
+                source,
+            },
+        );
+        outside
+    }
+
+    /// The key says nothing that could be followed. Logged once, until it says something else.
+    fn on_problem(&mut self, name: &str, stack: &Stack, problem: String, newest: Option<&Entry>) {
+        if !self.stacks.contains_key(name)
+            && let Some(newest) = newest
+            && let Ok(traffic) = Traffic::parse(newest.to.as_bytes(), &stack.colors)
+        {
+            let state = StackState {
+                traffic,
+                since: newest.at,
+                by: newest.by.clone(),
+                source: Source::History,
+            };
+            self.stacks.insert(name.to_owned(), state);
+        }
+        if self.problems.get(name) == Some(&problem) {
+            return;
+        }
+        self.state
+            .counters
+            .unusable_values
+            .fetch_add(1, Ordering::Relaxed);
+        let key = &stack.key;
+        match self.stacks.get(name) {
+            Some(known) => tracing::warn!(
+                stack = name, key, problem, traffic = %known.traffic,
+                "the key holds no traffic value; the last good traffic stands: set it with `bluegreen flip` or `SET`"
+            ),
+            None => tracing::error!(
+                stack = name,
+                key,
+                problem,
+                "the key holds no traffic value and no earlier one is known: \
+                 the endpoint answers 503 until it is set to a color"
+            ),
+        }
+        self.problems.insert(name.to_owned(), problem);
+    }
+
+    /// Publishes what is known now.
+    fn publish(&mut self) {
+        if let Some(pending) = self.pending.take_if(|config| {
+            config
+                .stacks
+                .keys()
+                .all(|name| self.stacks.contains_key(name))
+        }) {
+            self.config = pending;
+            self.stacks
+                .retain(|name, _| self.config.stacks.contains_key(name));
+            self.problems
+                .retain(|name, _| self.config.stacks.contains_key(name));
+            self.state.counters.reloads.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(
+                stacks = self.config.stacks.len(),
+                "the new config is in force"
+            );
+        }
+        let before = self.state.serving();
+        let known = self
+            .config
+            .stacks
+            .keys()
+            .all(|name| self.stacks.contains_key(name));
+        let same =
+            Arc::ptr_eq(&before.config, &self.config) && same_traffic(&before.stacks, &self.stacks);
+        let document = match &before.document {
+            Some(document) if same => Some(document.clone()),
+            _ if known => {
+                let traffic = self
+                    .stacks
+                    .iter()
+                    .map(|(name, stack)| (name.clone(), stack.traffic.clone()))
+                    .collect();
+                Some(document::render(
+                    &self.config,
+                    &traffic,
+                    self.certificate.as_ref(),
+                ))
+            }
+            _ => None,
+        };
+        let revision = document.as_ref().map(|document| document.revision.clone());
+        let serving = Serving {
+            config: Arc::clone(&self.config),
+            stacks: self.stacks.clone(),
+            problems: self.problems.clone(),
+            document,
+            store: self.store.clone(),
+        };
+        let equal = Arc::ptr_eq(&before.config, &serving.config)
+            && before.stacks == serving.stacks
+            && before.problems == serving.problems
+            && before.store == serving.store
+            && before.document == serving.document;
+        if equal {
+            return;
+        }
+        self.state.serving.store(Arc::new(serving));
+        self.state.revision.send_if_modified(|published| {
+            let differs = *published != revision;
+            if differs {
+                tracing::debug!(
+                    revision = revision.as_ref().map(Revision::as_str),
+                    "new document"
+                );
+                *published = revision;
+            }
+            differs
+        });
+        self.state.anything.send_replace(());
+        self.keep();
+    }
+
+    /// What is known now, as it is to be on disk.
+    fn keep(&self) {
+        let kept = self.stacks.iter().map(|(name, stack)| {
+            let kept = Kept {
+                traffic: stack.traffic.to_string(),
+                default: stack.source == Source::Default,
+                since: stack.since,
+                by: stack.by.clone(),
+            };
+            (name.clone(), kept)
+        });
+        let kept: BTreeMap<_, _> = kept.collect();
+        self.keep.send_if_modified(|keep| {
+            // A start without any knowledge must not wipe what an earlier run has kept.
+            let differs = !kept.is_empty() && *keep != kept;
+            if differs {
+                *keep = kept;
+            }
+            differs
+        });
+    }
+}
+
+fn same_traffic(a: &BTreeMap<String, StackState>, b: &BTreeMap<String, StackState>) -> bool {
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .all(|((name, a), (other, b))| name == other && a.traffic == b.traffic)
+}

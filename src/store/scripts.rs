@@ -1,0 +1,55 @@
+//! What Redis does in one step, in Lua (EVAL).
+//!
+//! All keys of a script share a slot of a Redis Cluster: the history and the registry have the key as their hash tag.
+
+/// Sets the key if it still holds what was read, and writes the history.
+///
+/// KEYS: the key, its history. ARGV: what was expected (`missing`, `value`, `wrong type`), the expected value, the
+/// new one, how many changes to keep, then the fields of the history's entry.
+pub(super) const SET: &str = "
+local is = redis.pcall('GET', KEYS[1])
+local kind = 'value'
+if not is then kind = 'missing' elseif type(is) == 'table' then kind = 'wrong type' end
+if kind ~= ARGV[1] or (kind == 'value' and is ~= ARGV[2]) then return {0, kind, kind == 'value' and is or ''} end
+redis.call('SET', KEYS[1], ARGV[3])
+redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', unpack(ARGV, 5))
+return {1}
+";
+
+/// Writes a change from outside into the history: once, however many providers have seen it, and only while the key
+/// still says so.
+///
+/// KEYS: the key, its history. ARGV: the value seen, the traffic that it means, the traffic before, how many changes
+/// to keep, when, by whom.
+pub(super) const RECORD: &str = "
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local from = ARGV[3]
+local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+if newest then
+  for i = 1, #newest[2], 2 do
+    if newest[2][i] == 'to' then from = newest[2][i + 1] end
+  end
+  if from == ARGV[2] then return 0 end
+end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*',
+  'at', ARGV[5], 'from', from, 'to', ARGV[2], 'by', ARGV[6], 'why', '')
+return 1
+";
+
+/// Writes a provider's report with the server's time before it, so that no two clocks are compared. Reports that are
+/// hours old go, once there are many.
+///
+/// KEYS: the registry. ARGV: the provider, its report.
+pub(super) const REPORT: &str = "
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%d', now) .. ' ' .. ARGV[2])
+redis.call('EXPIRE', KEYS[1], 86400)
+if redis.call('HLEN', KEYS[1]) > 64 then
+  local all = redis.call('HGETALL', KEYS[1])
+  for i = 1, #all, 2 do
+    local at = tonumber(string.match(all[i + 1], '^%d+'))
+    if not at or now - at > 3600000 then redis.call('HDEL', KEYS[1], all[i]) end
+  end
+end
+";
