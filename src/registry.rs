@@ -13,9 +13,9 @@ pub const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// A provider whose report is older has stopped. Three reports may get lost before that.
 pub const STOPPED_AFTER: Duration = Duration::from_millis(3500);
 
-/// How much longer an instance is waited for whose provider has stopped: Traefik retries after up to 18 s then, and
-/// meanwhile serves what it has.
-const BACKOFF: Duration = Duration::from_secs(20);
+/// How much longer an instance is waited for whose poll failed, or whose provider has stopped: Traefik retries after up
+/// to 18 s then, and meanwhile serves what it has.
+pub const BACKOFF: Duration = Duration::from_secs(20);
 
 /// What one provider says of one stack and of the instances that poll it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ pub struct Instance {
     pub cadence: Option<f64>,
     /// How long ago it was last seen when this was written, in seconds.
     pub seen: f64,
-    /// After how long unseen it is gone, in seconds.
+    /// After how long unseen it is gone, in seconds, where nothing else happens.
     pub gone_after: f64,
 }
 

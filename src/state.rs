@@ -32,6 +32,8 @@ pub enum Source {
     History,
     /// The store has not said anything yet; the state directory has kept it.
     Disk,
+    /// Neither the key nor the history says; the other providers serve it.
+    Providers,
     /// The key has never been set: the first color.
     Default,
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::wait::{LOOK_AGAIN, Late, Waited, list, names};
-use super::{Common, Exit, Failure, print, print_json, talk};
+use super::{Common, Exit, Failure, NOTHING_CHANGED, print, print_json, talk};
 use crate::config::Stack;
 use crate::history::{Entry, author};
 use crate::registry::Aged;
@@ -74,7 +74,7 @@ impl Before {
 ///
 /// Where the store can't be reached.
 pub async fn look(store: &Store, stack: &Stack) -> Result<Before, Failure> {
-    let failed = |error| Failure::store(store, &error);
+    let failed = |error| Failure::store(store, &error, NOTHING_CHANGED);
     let mut session = store.connect().await.map_err(failed)?;
     let mut keys = session
         .read(std::slice::from_ref(&stack.key))
@@ -84,6 +84,7 @@ pub async fn look(store: &Store, stack: &Stack) -> Result<Before, Failure> {
     let key = keys.remove(&stack.key).unwrap_or(KeyState {
         reading: Reading::Missing,
         newest: None,
+        served: Vec::new(),
     });
     let traffic = in_force(stack, &key, &reports);
     Ok(Before {
@@ -167,7 +168,8 @@ impl Change<'_> {
             let entry = self.entry(from, &self.to, self.why());
             let outcome = match session.set(&self.stack.key, &key.reading, &entry).await {
                 Err(StoreError::Unknown(reason)) => self.look_for(&entry, reason).await?,
-                other => other.map_err(|error| Failure::store(&self.common.store, &error))?,
+                other => other
+                    .map_err(|error| Failure::store(&self.common.store, &error, NOTHING_CHANGED))?,
             };
             if let Outcome::Conflict(reading) = outcome {
                 return Err(Failure::new(
@@ -275,8 +277,10 @@ impl Change<'_> {
             }
             Some(names) => {
                 let s = if names.len() == 1 { "" } else { "s" };
+                let applied = self.config.marker.is_some();
+                let proof = if applied { "applied" } else { "confirmed" };
                 print(&format!(
-                    "{what}, confirmed by {} instance{s} in {:.0} ms: {}",
+                    "{what}, {proof} by {} instance{s} in {:.0} ms: {}",
                     names.len(),
                     seconds * 1000.0,
                     names.join(", ")

@@ -107,6 +107,9 @@ pub struct Common {
     pub quiet: bool,
 }
 
+/// What a failure before the change means.
+pub(crate) const NOTHING_CHANGED: &str = "; nothing was changed";
+
 /// The meaning of an exit code other than 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -149,19 +152,20 @@ impl Failure {
         self
     }
 
-    /// The store did not do what it was asked, before anything was changed.
-    pub fn store(store: &Store, error: &StoreError) -> Self {
+    /// The store did not do what it was asked; `so` says what that means.
+    pub fn store(store: &Store, error: &StoreError, so: &str) -> Self {
         match error {
-            StoreError::Unreachable(reason) => Self::new(
-                Exit::Store,
-                format!("the store {store} can't be reached: {reason}; nothing was changed"),
-            )
-            .hint("another one is given with --store or BLUEGREEN_STORE; what a provider serves meanwhile is at its /status"),
+            StoreError::Unreachable(reason) => {
+                let message = format!("the store {store} can't be reached: {reason}{so}");
+                Self::new(Exit::Store, message).hint(
+                    "another store is given with --store; what a provider serves meanwhile is at its /status",
+                )
+            }
             StoreError::Unknown(_) => Self::new(Exit::Store, format!("the store {store}: {error}"))
                 .hint("look with `bluegreen status`, once the store answers"),
             StoreError::Refused(reason) => Self::new(
                 Exit::Failed,
-                format!("the store {store} refuses: {reason}; nothing was changed"),
+                format!("the store {store} refuses: {reason}{so}"),
             ),
         }
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 /// A wait that is over sooner shows nothing.
 const PATIENCE: Duration = Duration::from_millis(400);
 
-/// Plain lines come at most so often.
-const LINE_EVERY: Duration = Duration::from_secs(1);
+/// Plain lines come at most so often: a log is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// The progress of one wait.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::change::{Change, ChangeFlags, look};
-use super::{Common, Exit, Failure, block_on};
+use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on};
 use crate::history;
 use crate::traffic::Traffic;
 
@@ -30,7 +30,8 @@ impl Rollback {
         block_on(async {
             let mut before = look(&common.store, stack).await?;
             let entries = before.session.history(&stack.key, history::KEPT).await;
-            let entries = entries.map_err(|error| Failure::store(&common.store, &error))?;
+            let entries =
+                entries.map_err(|error| Failure::store(&common.store, &error, NOTHING_CHANGED))?;
             let now = before.known_traffic(&stack.key)?.clone();
             // What was before the newest change; where the key has changed since without one, before that.
             let mut former = entries.iter().flat_map(|entry| [&entry.to, &entry.from]);

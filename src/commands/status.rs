@@ -53,7 +53,7 @@ impl Status {
             .map(|(name, _)| name);
         block_on(async {
             loop {
-                let failed = |error| Failure::store(&common.store, &error);
+                let failed = |error| Failure::store(&common.store, &error, "");
                 let mut session = common.store.connect().await.map_err(failed)?;
                 loop {
                     let views = read(&mut session, &config, only).await.map_err(failed)?;
@@ -87,6 +87,7 @@ async fn read<'a>(
         let key = keys.remove(&stack.key).unwrap_or(KeyState {
             reading: Reading::Missing,
             newest: None,
+            served: Vec::new(),
         });
         views.push(View {
             name,
@@ -256,16 +257,20 @@ impl View<'_> {
             } else {
                 "not confirmed"
             };
-            let held = if instance.held { ", held" } else { "" };
+            let polls = if instance.held {
+                format!("held for {:.0} s", seen.unseen)
+            } else {
+                format!("seen {:.1} s ago", seen.unseen)
+            };
             let cut = instance
                 .hold_cut
-                .map(|cut| format!(", hold cut to {cut:.1} s"))
+                .map(|cut| format!(", the hold cut to {cut:.1} s"))
                 .unwrap_or_default();
             add(
                 &mut text,
                 format_args!(
-                    "\n  instance {id:width$}  {}  {has}{held}{cut}  seen {:.1} s ago",
-                    instance.address, seen.unseen
+                    "\n  instance {id:width$}  {}  {has}, {polls}{cut}",
+                    instance.address
                 ),
             );
         }

@@ -60,7 +60,7 @@ fn list(folder: &Path, mistakes: &mut Vec<Mistake>) -> Vec<PathBuf> {
     paths.retain(|path| has(path, "yml"));
     if paths.is_empty() {
         let message = "the folder has no `*.yml`".to_owned();
-        let hint = "put a config file into it, or name a file; `bluegreen init` writes a first one";
+        let hint = "put a config file into it, or name a file; examples/bluegreen.yml is one to begin with";
         mistakes.push(mistake(Severity::Error, folder, message, hint));
     }
     paths
@@ -74,7 +74,7 @@ fn text(path: &Path) -> Result<String, (String, &'static str)> {
         .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => (
                 "the config file does not exist".to_owned(),
-                "name it with `--config`, or write a first one with `bluegreen init`",
+                "name it with `--config`; examples/bluegreen.yml is one to begin with",
             ),
             _ => (
                 format!("the config file can't be read: {error}"),

@@ -25,7 +25,7 @@ pub(super) fn merge(trees: Vec<Node>, findings: &mut Findings) -> Option<Node> {
                         tree.describe()
                     ),
                 )
-                .hint("`bluegreen init` writes a first config");
+                .hint("examples/bluegreen.yml is a config to begin with");
             continue;
         };
         entries.retain(|entry| !entry.key.starts_with(EXTENSION));

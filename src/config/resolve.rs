@@ -42,7 +42,7 @@ pub(super) fn resolve(raw: RawConfig, complete: bool, resolver: &mut Resolver<'_
     if raw.stacks.is_empty() && complete && !resolver.findings.broken(&top) {
         resolver
             .error(&top, "there is no stack")
-            .hint("add one below `stacks`; `bluegreen init` writes a first config");
+            .hint("add one below `stacks`; examples/bluegreen.yml shows how");
     }
     if let Some(marker) = &config.marker {
         let path = Path::of(&["marker", "entryPoint"]);

@@ -73,7 +73,7 @@ pub(super) fn read(
         };
         findings
             .error(start, &Path::default(), "the file is empty")
-            .hint("it needs `stacks:`; `bluegreen init` writes a first one");
+            .hint("it needs `stacks:`; examples/bluegreen.yml is one to begin with");
     }
     root
 }

@@ -18,7 +18,10 @@ use crate::registry;
 use super::hold::Cut;
 
 /// What an instance is allowed beyond its hold and cadence before it is gone: a busy host's hiccup.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What it is allowed beyond its cadence before it lags, which is worth a line in the log.
+const LAG: Duration = Duration::from_secs(1);
 
 /// The cadence that is assumed of an instance that has come only once: Traefik's default `pollInterval`.
 const UNKNOWN_CADENCE: Duration = Duration::from_secs(5);
@@ -52,6 +55,8 @@ struct Instance {
     cut: Option<Cut>,
     /// The longest time lately from an answer to the next poll.
     cadence: Option<Duration>,
+    /// Whether its last poll ended without an answer. A Traefik to which that happens comes back after a pause.
+    failed: bool,
     seen: Instant,
     lags: bool,
 }
@@ -143,11 +148,13 @@ impl Fleet {
             // A longer gap counts at once, a shorter one little by little.
             let cadence = instance
                 .cadence
-                .map_or(gap, |cadence| gap.max(cadence.mul_f64(0.9)));
+                .map_or(gap, |cadence| gap.max(cadence.mul_f64(0.5)));
             instance.cadence = Some(cadence);
         }
         poll.cut = instance.cut.as_ref().map(Cut::hold);
         instance.polls += 1;
+        // Until it is answered.
+        instance.failed = true;
         // Somebody without a name who comes once may be anybody with curl.
         if instance.polls == if instance.named { 1 } else { 2 } {
             tracing::info!(instance = poll.id, %address, "an instance has come");
@@ -210,7 +217,7 @@ impl Fleet {
                 forgotten = true;
                 return false;
             }
-            let lags = !held && unseen > instance.allowed_gap();
+            let lags = !held && unseen > instance.cadence.unwrap_or(UNKNOWN_CADENCE) * 2 + LAG;
             if lags && !std::mem::replace(&mut instance.lags, true) {
                 tracing::warn!(
                     instance = id,
@@ -256,6 +263,7 @@ impl Instance {
             hold: Duration::ZERO,
             cut: None,
             cadence: None,
+            failed: false,
             seen: now,
             lags: false,
         }
@@ -273,13 +281,24 @@ impl Instance {
             .then_some(confirmed)
     }
 
-    /// How long it may take from an answer to its next poll.
+    /// How long it may take until its next poll: its cadence, and Traefik's backoff where a poll was not answered.
     fn allowed_gap(&self) -> Duration {
-        self.cadence.unwrap_or(UNKNOWN_CADENCE) * 2 + GRACE
+        let backoff = if self.failed {
+            registry::BACKOFF
+        } else {
+            Duration::ZERO
+        };
+        self.cadence.unwrap_or(UNKNOWN_CADENCE) * 2 + GRACE + backoff
     }
 
+    /// After how long unseen it is gone. While a poll is held it can't be seen.
     fn gone_after(&self) -> Duration {
-        self.hold + self.allowed_gap()
+        let held = self.connections.values().any(|connection| connection.held);
+        if held {
+            self.hold + self.cadence.unwrap_or(UNKNOWN_CADENCE) * 2 + GRACE
+        } else {
+            self.allowed_gap()
+        }
     }
 
     fn overview(&self, id: &str, now: Instant) -> Overview {
@@ -341,6 +360,7 @@ impl Poll {
             connection.held = false;
             instance.revision = Some(revision.clone());
             instance.seen = now;
+            instance.failed = false;
             if ran_out {
                 Cut::kept_to(&mut instance.cut, &id);
             }
@@ -356,10 +376,15 @@ impl Poll {
         let Some(mut connection) = instance.connections.remove(&self.connection) else {
             return;
         };
+        let before = connection.sent.clone();
         change(instance, &mut connection, Instant::now());
+        // That a poll is held or answered as before is no news: others learn of it once a second.
+        let news = connection.sent != before;
         instance.connections.insert(self.connection, connection);
         drop(instances);
-        self.fleet.changed.send_replace(());
+        if news {
+            self.fleet.changed.send_replace(());
+        }
     }
 }
 

@@ -173,6 +173,11 @@ impl Writer {
                             Source::Disk
                         },
                     };
+                    tracing::info!(
+                        stack = name,
+                        traffic = kept.traffic,
+                        "the state directory tells the last good traffic"
+                    );
                     self.stacks.insert(name.clone(), state);
                 }
                 Err(error) => {
@@ -242,17 +247,17 @@ impl Writer {
                 match self.stacks.get(name) {
                     Some(known) if known.source == Source::Default && never_set => return None,
                     None if never_set => {
-                        let first = StackState {
-                            traffic: Traffic::all_to(stack.colors[0].clone()),
-                            since: Timestamp::now(),
-                            by: String::new(),
-                            source: Source::Default,
-                        };
-                        tracing::info!(
-                            stack = name, key = stack.key, traffic = %first.traffic,
-                            "the key has never been set: the first color has the traffic"
-                        );
-                        self.stacks.insert(name.to_owned(), first);
+                        match key.served.as_slice() {
+                            [] => self.on_never_set(name, stack),
+                            [one] if self.on_served(name, stack, one) => {}
+                            several => {
+                                let problem = format!(
+                                    "the key does not exist, and other providers serve {}",
+                                    several.join(" and ")
+                                );
+                                self.on_problem(name, stack, problem, None);
+                            }
+                        }
                         return None;
                     }
                     _ => "the key does not exist any more".to_owned(),
@@ -262,6 +267,49 @@ impl Writer {
         };
         self.on_problem(name, stack, problem, key.newest.as_ref());
         None
+    }
+
+    /// A key that has never been set: the first color.
+    fn on_never_set(&mut self, name: &str, stack: &Stack) {
+        let first = StackState {
+            traffic: Traffic::all_to(stack.colors[0].clone()),
+            since: Timestamp::now(),
+            by: String::new(),
+            source: Source::Default,
+        };
+        tracing::info!(
+            stack = name,
+            key = stack.key,
+            traffic = first.traffic.to_string(),
+            "the key has never been set: the first color has the traffic"
+        );
+        self.stacks.insert(name.to_owned(), first);
+    }
+
+    /// A key that seems never set, of a stack that other providers serve: a store that lost all it knew looks like
+    /// that. They know what the last good traffic is.
+    fn on_served(&mut self, name: &str, stack: &Stack, served: &str) -> bool {
+        let Ok(traffic) = Traffic::parse(served.as_bytes(), &stack.colors) else {
+            return false;
+        };
+        if traffic == Traffic::all_to(stack.colors[0].clone()) {
+            self.on_never_set(name, stack);
+            return true;
+        }
+        tracing::warn!(
+            stack = name,
+            key = stack.key,
+            traffic = served,
+            "the key does not exist, but other providers serve this traffic: it stands"
+        );
+        let state = StackState {
+            traffic,
+            since: Timestamp::now(),
+            by: String::new(),
+            source: Source::Providers,
+        };
+        self.stacks.insert(name.to_owned(), state);
+        true
     }
 
     /// An explicit, valid value.
@@ -302,9 +350,21 @@ impl Writer {
                 let why = told
                     .map(|entry| entry.why.as_str())
                     .filter(|why| !why.is_empty());
-                tracing::info!(stack = name, from, to = %traffic, by, why, "the traffic moves");
+                tracing::info!(
+                    stack = name,
+                    from,
+                    to = traffic.to_string(),
+                    by,
+                    why,
+                    "the traffic moves"
+                );
             }
-            None => tracing::info!(stack = name, %traffic, by, "the traffic is known"),
+            None => tracing::info!(
+                stack = name,
+                traffic = traffic.to_string(),
+                by,
+                "the key tells the traffic"
+            ),
         }
         let outside = from.filter(|_| told.is_none()).map(|from| OutsideChange {
             key: stack.key.clone(),

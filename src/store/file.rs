@@ -81,7 +81,14 @@ impl Folder {
         for key in keys {
             let newest = self.history(key, 1).unwrap_or_default().into_iter().next();
             let reading = self.reading(key)?;
-            states.insert(key.clone(), KeyState { reading, newest });
+            states.insert(
+                key.clone(),
+                KeyState {
+                    reading,
+                    newest,
+                    served: Vec::new(),
+                },
+            );
         }
         Ok(states)
     }

@@ -11,7 +11,7 @@ pub mod follow;
 pub mod redis;
 mod scripts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -93,6 +93,8 @@ pub struct KeyState {
     pub reading: Reading,
     /// The newest change; none where there is no history or it can't be read.
     pub newest: Option<Entry>,
+    /// Where there is neither: what the providers that run serve, each traffic once.
+    pub served: Vec<String>,
 }
 
 /// Why the store did not do what it was asked.
@@ -174,10 +176,23 @@ impl Session {
         &mut self,
         keys: &[String],
     ) -> Result<BTreeMap<String, KeyState>, StoreError> {
-        match self {
+        let mut states = match self {
             Self::Redis(connection) => connection.read(keys).await,
             Self::File(folder) => folder.read(keys),
+        }?;
+        for (key, state) in &mut states {
+            if state.reading == Reading::Missing && state.newest.is_none() {
+                let reports = match self.reports(key).await {
+                    // Without the right to it nothing is known of the others.
+                    Err(StoreError::Refused(_)) => Vec::new(),
+                    reports => reports?,
+                };
+                let running = reports.into_iter().filter(Aged::runs);
+                let served: BTreeSet<_> = running.filter_map(|aged| aged.report.traffic).collect();
+                state.served = served.into_iter().collect();
+            }
         }
+        Ok(states)
     }
 
     /// Waits until something that was read here may have changed.

@@ -117,7 +117,14 @@ impl Connection {
                 .as_ref()
                 .ok()
                 .and_then(|value| entries(value.clone()).into_iter().next());
-            states.insert(key.clone(), KeyState { reading, newest });
+            states.insert(
+                key.clone(),
+                KeyState {
+                    reading,
+                    newest,
+                    served: Vec::new(),
+                },
+            );
         }
         Ok(states)
     }
@@ -349,5 +356,8 @@ fn in_words(error: &RedisError) -> String {
     if error.is_connection_refusal() {
         return "connection refused: is redis running there?".to_owned();
     }
-    error.to_string().replace(['\r', '\n'], " ")
+    let text = error.to_string().replace(['\r', '\n'], " ");
+    // Behind this redis names the place in the script, which is none of the operator's.
+    let cause = text.split(" script: ").next().unwrap_or(&text);
+    cause.to_owned()
 }

@@ -36,8 +36,7 @@ impl Options {
     /// The settings that the README recommends: polls are held, changes are applied at once.
     pub(crate) fn recommended(endpoint: &str, instance: &str) -> Self {
         Self::http(endpoint)
-            .poll_timeout("60s")
-            .header("Prefer", "wait=50")
+            .header("Prefer", "wait=1")
             .header("X-Traefik-Instance", instance)
             .throttle("100ms")
     }
