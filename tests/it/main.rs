@@ -8,5 +8,7 @@
 
 mod config;
 mod harness;
+mod state;
+mod store;
 mod support;
 mod traefik_fields;
