@@ -232,15 +232,26 @@ impl Witness {
         witness
     }
 
-    /// What was served, each change of it once. Whatever was no whole document and no 503 fails the test here.
-    pub(crate) async fn saw(self) -> Vec<String> {
-        // One whole look more, so that the last change is in it.
-        if self.task.is_finished() {
-            self.task.await.unwrap();
-            unreachable!("it ends by failing only");
-        }
+    /// Waits until it has seen this as the newest.
+    pub(crate) async fn sees(&self, traffic: &str) {
+        let what = format!("the witness sees {traffic}");
+        eventually(&what, SOON, async || {
+            let seen = self.seen.lock().unwrap();
+            // It ends only by failing.
+            assert!(!self.task.is_finished(), "after {seen:?}");
+            match seen.last() {
+                Some(last) if last == traffic => Ok(()),
+                _ => Err(format!("{seen:?}")),
+            }
+        })
+        .await;
+    }
+
+    /// What was served is this, each change of it once, and never an answer that was no whole document and no 503.
+    pub(crate) async fn saw(self, expected: &[&str]) {
+        self.sees(expected.last().unwrap()).await;
         self.task.abort();
-        self.seen.lock().unwrap().clone()
+        assert_eq!(*self.seen.lock().unwrap(), expected);
     }
 }
 
