@@ -425,7 +425,9 @@ impl Writer {
             }
             None => tracing::info!(stack = name, %traffic, by, "the traffic is known"),
         }
-        let outside = from.filter(|_| told.is_none()).map(|from| OutsideChange {
+        // Where nothing was known here, it may have been set while no provider ran: the history says what was before.
+        let before = from.or_else(|| newest.map(|entry| entry.to.clone()));
+        let outside = before.filter(|_| told.is_none()).map(|from| OutsideChange {
             key: stack.key.clone(),
             value: value.to_owned(),
             entry: Entry {
