@@ -453,8 +453,15 @@ impl Writer {
 
     /// The key says nothing that could be followed. Logged once, until it says something else.
     fn on_problem(&mut self, name: &str, stack: &Stack, problem: String, newest: Option<&Entry>) {
-        if !self.stacks.contains_key(name)
-            && let Some(newest) = newest
+        // What the key has not said itself to this provider yields to a newer change, which it has not seen.
+        let yields = |known: &StackState, newest: &Entry| {
+            matches!(known.source, Source::Disk | Source::Default) && known.since < newest.at
+        };
+        if let Some(newest) = newest
+            && self
+                .stacks
+                .get(name)
+                .is_none_or(|known| yields(known, newest))
             && let Ok(traffic) = Traffic::parse(newest.to.as_bytes(), &stack.colors)
         {
             let state = StackState {
