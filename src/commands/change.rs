@@ -19,6 +19,9 @@ use crate::traffic::Traffic;
 /// How long a write that was not answered is looked for: a server that was only paused does it late.
 const LOOK_FOR_WRITE: Duration = Duration::from_secs(5);
 
+/// How long a provider that has just been started may take to report.
+const FIRST_REPORT: Duration = Duration::from_millis(1500);
+
 /// Flags of the commands that change traffic.
 #[derive(Debug, Args)]
 pub struct ChangeFlags {
@@ -156,7 +159,7 @@ impl Change<'_> {
             return Ok(());
         }
         let key_says_so = matches!(&key.reading, Reading::Value(value) if Traffic::parse(value, &self.stack.colors).as_ref() == Ok(&self.to));
-        if !self.flags.no_wait && !reports.iter().any(Aged::runs) {
+        if !self.flags.no_wait && !self.provider_runs(&mut session, &reports).await? {
             return Err(Failure::new(
                 Exit::Failed,
                 format!("no `bluegreen serve` reports to {}: nobody would bring the change to Traefik; nothing was changed", self.common.store),
@@ -225,6 +228,31 @@ impl Change<'_> {
             )
             .hint("look with `bluegreen status`; go back with `bluegreen rollback`")),
         }
+    }
+
+    /// Whether a provider runs; one that has just been started gets the time for its first report.
+    async fn provider_runs(
+        &self,
+        session: &mut Session,
+        reports: &[Aged],
+    ) -> Result<bool, Failure> {
+        if reports.iter().any(Aged::runs) {
+            return Ok(true);
+        }
+        let until = Instant::now() + FIRST_REPORT.min(self.common.timeout);
+        while Instant::now() < until {
+            // Told at once, or seen at the next look.
+            tokio::time::timeout(LOOK_AGAIN, session.changed())
+                .await
+                .ok();
+            let reports = session.reports(&self.stack.key).await;
+            let reports = reports
+                .map_err(|error| Failure::store(&self.common.store, &error, NOTHING_CHANGED))?;
+            if reports.iter().any(Aged::runs) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn why(&self) -> &str {

@@ -57,7 +57,13 @@ pub async fn watch(
         let (path, dir) = (path.clone(), state_dir.clone());
         let loaded = tokio::task::spawn_blocking(move || load(&path, &dir)).await;
         match loaded.unwrap_or_else(|panic| Err(panic.to_string())) {
-            Ok(loaded) if loaded.config == *last && refused.is_none() => {
+            // One that is not in force yet, because a color that it no longer names had traffic, is tried again for
+            // whoever asks.
+            Ok(loaded)
+                if loaded.config == *last
+                    && refused.is_none()
+                    && (!asked || loaded.config == *state.serving().config) =>
+            {
                 if asked {
                     tracing::info!("the config is the same as before");
                 }

@@ -28,6 +28,7 @@ pub struct Writer {
     stacks: BTreeMap<String, StackState>,
     problems: BTreeMap<String, String>,
     store: StoreState,
+    /// What was on disk at the start, and what is known since: also of stacks that the config no longer names.
     on_disk: BTreeMap<String, Kept>,
     /// What is to be on disk. Writing it is somebody else's work, because publishing must not wait for a disk.
     keep: watch::Sender<BTreeMap<String, Kept>>,
@@ -133,14 +134,17 @@ impl Writer {
                 tracing::error!(
                     stack = name, color = %gone,
                     "the new config is refused: the color has traffic now, but the config no longer names it; \
-                     the old config stays in force"
+                     the old config stays in force: flip away from it, then send SIGHUP"
                 );
                 return;
             }
         }
         self.certificate = certificate;
         let config = Arc::new(config);
-        self.take_from_disk(&config);
+        // A store that answers knows better: it is asked for the new stacks at once, and waited for.
+        if !self.store.connected {
+            self.take_from_disk(&config);
+        }
         self.pending = Some(config);
         self.publish();
         if let Some(pending) = &self.pending {
@@ -219,6 +223,9 @@ impl Writer {
             "the last good traffic stands"
         };
         tracing::warn!(reason, "the store can't be reached; {meanwhile}");
+        if let Some(pending) = self.pending.clone() {
+            self.take_from_disk(&pending);
+        }
         self.store = StoreState {
             connected: false,
             since: Timestamp::now(),
@@ -366,7 +373,9 @@ impl Writer {
                 "the key tells the traffic"
             ),
         }
-        let outside = from.filter(|_| told.is_none()).map(|from| OutsideChange {
+        // Where nothing was known here, it may have been set while no provider ran: the history says what was before.
+        let before = from.or_else(|| newest.map(|entry| entry.to.clone()));
+        let outside = before.filter(|_| told.is_none()).map(|from| OutsideChange {
             key: stack.key.clone(),
             value: value.to_owned(),
             entry: Entry {
@@ -392,8 +401,15 @@ impl Writer {
 
     /// The key says nothing that could be followed. Logged once, until it says something else.
     fn on_problem(&mut self, name: &str, stack: &Stack, problem: String, newest: Option<&Entry>) {
-        if !self.stacks.contains_key(name)
-            && let Some(newest) = newest
+        // What the key has not said itself to this provider yields to a newer change, which it has not seen.
+        let yields = |known: &StackState, newest: &Entry| {
+            matches!(known.source, Source::Disk | Source::Default) && known.since < newest.at
+        };
+        if let Some(newest) = newest
+            && self
+                .stacks
+                .get(name)
+                .is_none_or(|known| yields(known, newest))
             && let Ok(traffic) = Traffic::parse(newest.to.as_bytes(), &stack.colors)
         {
             let state = StackState {
@@ -504,7 +520,7 @@ impl Writer {
     }
 
     /// What is known now, as it is to be on disk.
-    fn keep(&self) {
+    fn keep(&mut self) {
         let kept = self.stacks.iter().map(|(name, stack)| {
             let kept = Kept {
                 traffic: stack.traffic.to_string(),
@@ -515,6 +531,8 @@ impl Writer {
             (name.clone(), kept)
         });
         let kept: BTreeMap<_, _> = kept.collect();
+        // A stack that leaves the config and comes back must not find what it had when the provider started.
+        self.on_disk.extend(kept.clone());
         self.keep.send_if_modified(|keep| {
             // A start without any knowledge must not wipe what an earlier run has kept.
             let differs = !kept.is_empty() && *keep != kept;

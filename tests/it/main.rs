@@ -10,6 +10,8 @@ mod config;
 mod document;
 mod flip;
 mod harness;
+mod state;
+mod store;
 mod support;
 mod switch;
 mod tls;

@@ -175,7 +175,7 @@ fn socket(dir: &Path) -> PathBuf {
 }
 
 /// What `scripts/install-tools` put into target/tools, else what the PATH has.
-fn tool(name: &str) -> PathBuf {
+pub(crate) fn tool(name: &str) -> PathBuf {
     let installed = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("target/tools")
         .join(name);

@@ -1,0 +1,118 @@
+//! A change from outside is in the history, once.
+
+use super::*;
+use crate::support::cli::Cli;
+
+/// Waits until the history has this many changes.
+pub(super) async fn recorded(redis: &Redis, changes: usize) {
+    eventually("the history has it", SOON, async || {
+        let count = redis.cli(&["XLEN", "{active}:history"]).await;
+        if count == changes.to_string() {
+            Ok(())
+        } else {
+            Err(count)
+        }
+    })
+    .await;
+}
+
+/// Waits until this many providers have reported that they serve this traffic. What they have to write into the
+/// history they write before.
+async fn reported(redis: &Redis, providers: usize, traffic: &str) {
+    let text = format!("\"traffic\":\"{traffic}\"");
+    eventually("the providers have reported", SOON, async || {
+        let all = redis.cli(&["HVALS", "{active}:instances"]).await;
+        let count = all.matches(&text).count();
+        if count == providers { Ok(()) } else { Err(all) }
+    })
+    .await;
+}
+
+/// The history of the stack `deals`, the newest first, as `(from, to, by)`.
+async fn history(provider: &Provider) -> Vec<[String; 3]> {
+    let cli = Cli::new(&["history", "--json"]).of(provider).any_stdout();
+    let json = cli.run().await.json();
+    let entries = json["history"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    entries
+        .map(|entry| [text(&entry["from"]), text(&entry["to"]), text(&entry["by"])])
+        .collect()
+}
+
+#[tokio::test]
+async fn a_change_is_there_once_however_many_providers_watch() {
+    let redis = Redis::start().await;
+    let (one, two) = (provider(&redis).await, provider(&redis).await);
+
+    redis.cli(&["SET", "active", " green\n"]).await;
+    reported(&redis, 2, "green").await;
+    assert_eq!(history(&one).await, [["blue", "green", "outside"]]);
+
+    let flip = Cli::new(&["flip", "blue", "--no-verify", "--why", "a drill"]);
+    flip.of(&one).any_stdout().any_stderr().run().await;
+    reported(&redis, 2, "blue").await;
+    let entries = history(&two).await;
+    assert_eq!(entries.len(), 2, "{entries:?}");
+    assert_eq!(entries[0][..2], ["green", "blue"]);
+    assert!(entries[0][2].contains('@'), "{entries:?}");
+    for provider in [&one, &two] {
+        let deals = provider.status().await["stacks"]["deals"].clone();
+        assert_eq!(deals["by"], entries[0][2]);
+    }
+
+    redis.cli(&["SET", "active", "blue:1,green:1"]).await;
+    reported(&redis, 2, "blue:1,green:1").await;
+    let rollback = Cli::new(&["rollback"]).of(&two);
+    rollback.any_stdout().any_stderr().run().await;
+    reported(&redis, 2, "blue").await;
+    let entries = history(&one).await;
+    assert_eq!(entries.len(), 4, "{entries:?}");
+    assert_eq!(entries[1], ["blue", "blue:1,green:1", "outside"]);
+}
+
+#[tokio::test]
+async fn a_change_that_was_made_while_nobody_ran_is_there_too() {
+    let redis = Redis::start().await;
+    let mut provider = provider(&redis).await;
+    redis.cli(&["SET", "active", "green"]).await;
+    recorded(&redis, 1).await;
+    for memory in [true, false] {
+        provider.kill();
+        if !memory {
+            std::fs::remove_dir_all(provider.state_dir()).unwrap();
+        }
+        let (from, to) = if memory {
+            ("green", "blue")
+        } else {
+            ("blue", "green")
+        };
+        redis.cli(&["SET", "active", to]).await;
+        provider.restart().await;
+        assert_eq!(serves_now(&provider).await, to);
+        recorded(&redis, if memory { 2 } else { 3 }).await;
+        assert_eq!(history(&provider).await[0], [from, to, "outside"]);
+    }
+    // What it found at its start and is told already is nothing new.
+    provider.restart().await;
+    // Its own report, and those that two of its former lives have left.
+    reported(&redis, 3, "green").await;
+    assert_eq!(history(&provider).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_set_while_the_provider_could_not_see_it_is_written_later() {
+    let mut redis = Redis::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
+    let provider = provider(&redis).await;
+    redis.cli(&["SET", "active", "blue"]).await;
+    reported(&redis, 1, "blue").await;
+    redis.stop();
+    connected(&provider, false).await;
+    redis.cont();
+    redis.cli(&["SET", "active", "green"]).await;
+    serves(&provider, "green").await;
+    recorded(&redis, 1).await;
+    redis.restart().await;
+    connected(&provider, true).await;
+    reads(&redis, 2).await;
+    assert_eq!(history(&provider).await, [["blue", "green", "outside"]]);
+}
