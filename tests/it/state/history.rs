@@ -98,21 +98,3 @@ async fn a_change_that_was_made_while_nobody_ran_is_there_too() {
     reported(&redis, 3, "green").await;
     assert_eq!(history(&provider).await.len(), 3);
 }
-
-#[tokio::test]
-async fn a_set_while_the_provider_could_not_see_it_is_written_later() {
-    let mut redis = Redis::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
-    let provider = provider(&redis).await;
-    redis.cli(&["SET", "active", "blue"]).await;
-    reported(&redis, 1, "blue").await;
-    redis.stop();
-    connected(&provider, false).await;
-    redis.cont();
-    redis.cli(&["SET", "active", "green"]).await;
-    serves(&provider, "green").await;
-    recorded(&redis, 1).await;
-    redis.restart().await;
-    connected(&provider, true).await;
-    reads(&redis, 2).await;
-    assert_eq!(history(&provider).await, [["blue", "green", "outside"]]);
-}
