@@ -244,3 +244,27 @@ async fn a_state_directory_that_cannot_be_used_is_said_once() {
     on_disk(&provider, "blue").await;
     provider.log_contains("is on disk again").await;
 }
+
+/// To a provider without a memory a Redis that has lost everything looks like one that never knew anything.
+#[tokio::test]
+async fn a_provider_without_a_memory_asks_the_others_where_redis_lost_the_key() {
+    let redis = Redis::start().await;
+    let one = provider(&redis).await;
+    redis.cli(&["SET", "active", "green"]).await;
+    serves(&one, "green").await;
+    redis.cli(&["FLUSHALL"]).await;
+    has_problem(&one, "does not exist any more").await;
+    eventually("it has reported again", SOON, async || {
+        let report = redis.cli(&["HVALS", "{active}:instances"]).await;
+        if report.contains("green") {
+            Ok(())
+        } else {
+            Err(report)
+        }
+    })
+    .await;
+
+    let two = provider(&redis).await;
+    assert_eq!(serves_now(&two).await, "green");
+    assert_eq!(two.status().await["stacks"]["deals"]["source"], "providers");
+}
