@@ -52,7 +52,7 @@ struct Instance {
     confirmed: Option<Revision>,
     applied: Option<Revision>,
     hold: Duration,
-    cut: Option<Cut>,
+    cut: Cut,
     /// The longest time lately from an answer to the next poll.
     cadence: Option<Duration>,
     /// Whether its last poll ended without an answer. A Traefik to which that happens comes back after a pause.
@@ -151,7 +151,7 @@ impl Fleet {
                 .map_or(gap, |cadence| gap.max(cadence.mul_f64(0.5)));
             instance.cadence = Some(cadence);
         }
-        poll.cut = instance.cut.as_ref().map(Cut::hold);
+        poll.cut = instance.cut.hold();
         instance.polls += 1;
         // Until it is answered.
         instance.failed = true;
@@ -261,7 +261,7 @@ impl Instance {
             confirmed: None,
             applied: None,
             hold: Duration::ZERO,
-            cut: None,
+            cut: Cut::default(),
             cadence: None,
             failed: false,
             seen: now,
@@ -312,7 +312,7 @@ impl Instance {
             confirmed: text(self.confirmed()),
             applied: text(self.applied.as_ref()),
             hold: self.hold.as_secs_f64(),
-            hold_cut: self.cut.as_ref().map(|cut| cut.hold().as_secs_f64()),
+            hold_cut: self.cut.hold().map(|cut| cut.as_secs_f64()),
             cadence: self.cadence.map(|cadence| cadence.as_secs_f64()),
             seen: now.duration_since(self.seen).as_secs_f64(),
             gone_after: self.gone_after().as_secs_f64(),
@@ -362,7 +362,7 @@ impl Poll {
             instance.seen = now;
             instance.failed = false;
             if ran_out {
-                Cut::kept_to(&mut instance.cut, &id);
+                instance.cut.kept_to(&id);
             }
         });
     }
@@ -400,7 +400,7 @@ impl Drop for Poll {
         let id = self.id.clone();
         self.update(|instance, connection, now| {
             connection.held = false;
-            Cut::gave_up(&mut instance.cut, &id, now.duration_since(since), hold);
+            instance.cut.gave_up(&id, now.duration_since(since), hold);
         });
     }
 }

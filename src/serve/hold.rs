@@ -13,7 +13,10 @@ const MAX_HOLD: Duration = Duration::from_secs(300);
 /// A cut hold lasts so much of what the peer allowed: the answer must get there before the peer gives up.
 const MARGIN: f64 = 0.8;
 
-/// After so many polls that were held to the end of a cut that nothing has confirmed, the cut is taken back.
+/// Two time-outs that differ by no more than this part are the same one.
+const SAME: f64 = 0.1;
+
+/// After so many polls that were held to the end of a cut on trial, it is taken back.
 const FORGIVEN_AFTER: u32 = 3;
 
 /// The hold that a request asks for with `Prefer: wait=SECONDS` (RFC 7240, section 4.3), or the default one.
@@ -36,37 +39,47 @@ pub fn asked(headers: &HeaderMap, default: Duration) -> Duration {
     wait.map_or(default, Duration::from_secs).min(MAX_HOLD)
 }
 
-/// The hold of an instance that closed held polls before the hold was over, most likely at its `pollTimeout`.
+/// To what the holds of one instance are cut, because it closed held polls before the hold was over: most likely at its
+/// `pollTimeout`.
 ///
-/// A Traefik that was stopped closes its poll too. So the first time the cut is on trial: where a few polls are then
-/// held to its end, it is taken back. Where a poll is closed early again, it stays.
-#[derive(Clone, Debug, PartialEq)]
+/// A Traefik that was stopped closes its poll too, at any time. So a cut is on trial at first: once a few polls were held
+/// to its end, it is taken back. Where the instance then gives up again after about the same time, that is its time-out,
+/// and the cut stays.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cut {
+    trial: Option<Trial>,
+    /// After how long it gave up last. The trial may be over.
+    gave_up_after: Option<Duration>,
+    /// The time-out that it was found to have.
+    timeout: Option<Duration>,
+}
+
+/// A cut that may have been a mistake.
+#[derive(Clone, Debug, PartialEq)]
+struct Trial {
     hold: Duration,
-    confirmed: bool,
     kept: u32,
 }
 
 impl Cut {
-    /// For how long this instance's polls are held.
-    pub fn hold(&self) -> Duration {
-        self.hold
+    /// For how long this instance's polls are held at most.
+    pub fn hold(&self) -> Option<Duration> {
+        let trial = self.trial.as_ref().map(|trial| trial.hold);
+        let found = self.timeout.map(|timeout| timeout.mul_f64(MARGIN));
+        [trial, found].into_iter().flatten().min()
     }
 
     /// The instance has closed a poll after `elapsed` that was to be held for `hold`.
-    pub(super) fn gave_up(
-        cut: &mut Option<Self>,
-        instance: &str,
-        elapsed: Duration,
-        hold: Duration,
-    ) {
+    pub(super) fn gave_up(&mut self, instance: &str, elapsed: Duration, hold: Duration) {
         if elapsed >= hold || elapsed < SHORTEST_POLL_TIMEOUT {
             return;
         }
         let shorter = elapsed.mul_f64(MARGIN);
-        let confirmed = cut.is_some();
         let (gave_up_after_s, hold_s) = (elapsed.as_secs_f64(), shorter.as_secs_f64());
-        if confirmed {
+        let before = self.gave_up_after.replace(elapsed);
+        if before.is_some_and(|before| before.abs_diff(elapsed) <= before.mul_f64(SAME)) {
+            self.timeout = Some(elapsed);
+            self.trial = None;
             tracing::warn!(
                 instance,
                 gave_up_after_s,
@@ -75,6 +88,10 @@ impl Cut {
                  set its providers.http.pollTimeout above the hold that it asks for"
             );
         } else {
+            self.trial = Some(Trial {
+                hold: shorter,
+                kept: 0,
+            });
             tracing::info!(
                 instance,
                 gave_up_after_s,
@@ -83,25 +100,20 @@ impl Cut {
                  its next polls are held shorter to find out"
             );
         }
-        *cut = Some(Self {
-            hold: shorter,
-            confirmed,
-            kept: 0,
-        });
     }
 
-    /// A poll was held to the end of the cut.
-    pub(super) fn kept_to(cut: &mut Option<Self>, instance: &str) {
-        let Some(known) = cut else {
+    /// A poll was held to its end.
+    pub(super) fn kept_to(&mut self, instance: &str) {
+        let Some(trial) = &mut self.trial else {
             return;
         };
-        known.kept += 1;
-        if !known.confirmed && known.kept >= FORGIVEN_AFTER {
+        trial.kept += 1;
+        if trial.kept >= FORGIVEN_AFTER {
+            self.trial = None;
             tracing::info!(
                 instance,
                 "the instance's polls are held as long as before again"
             );
-            *cut = None;
         }
     }
 }
@@ -137,40 +149,58 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_peer_that_gives_up_once_is_forgiven_and_twice_is_not() {
-        let hold = Duration::from_secs(50);
-        let mut cut = None;
-        Cut::gave_up(&mut cut, "a", Duration::from_secs(10), hold);
-        assert_eq!(cut.as_ref().map(Cut::hold), Some(Duration::from_secs(8)));
-        for _ in 0..FORGIVEN_AFTER {
-            assert!(cut.is_some());
-            Cut::kept_to(&mut cut, "a");
-        }
-        assert_eq!(cut, None);
+    const HOLD: Duration = Duration::from_secs(50);
 
-        Cut::gave_up(&mut cut, "a", Duration::from_secs(10), hold);
-        Cut::gave_up(
-            &mut cut,
-            "a",
-            Duration::from_secs(5),
-            Duration::from_secs(8),
-        );
-        for _ in 0..100 {
-            Cut::kept_to(&mut cut, "a");
-        }
-        assert_eq!(cut.as_ref().map(Cut::hold), Some(Duration::from_secs(4)));
+    fn gives_up(cut: &mut Cut, after_ms: u64) {
+        let hold = cut.hold().unwrap_or(HOLD).min(HOLD);
+        cut.gave_up("a", Duration::from_millis(after_ms), hold);
+    }
+
+    fn keeps_to(cut: &mut Cut, polls: u32) {
+        (0..polls).for_each(|_| cut.kept_to("a"));
     }
 
     #[test]
-    fn a_poll_that_ends_after_its_hold_cuts_nothing() {
-        let mut cut = None;
-        Cut::gave_up(
-            &mut cut,
-            "a",
-            Duration::from_secs(4),
-            Duration::from_secs(4),
-        );
-        assert_eq!(cut, None);
+    fn a_peer_that_gives_up_once_is_forgiven() {
+        let mut cut = Cut::default();
+        gives_up(&mut cut, 10_000);
+        keeps_to(&mut cut, FORGIVEN_AFTER - 1);
+        assert_eq!(cut.hold(), Some(Duration::from_secs(8)));
+        keeps_to(&mut cut, 1);
+        assert_eq!(cut.hold(), None);
+    }
+
+    #[test]
+    fn a_peer_that_gives_up_after_the_same_time_again_has_a_time_out() {
+        let mut cut = Cut::default();
+        gives_up(&mut cut, 5_000);
+        keeps_to(&mut cut, FORGIVEN_AFTER);
+        gives_up(&mut cut, 5_020);
+        keeps_to(&mut cut, 100);
+        assert_eq!(cut.hold(), Some(Duration::from_millis(4_016)));
+
+        // A restart makes it shorter for a while only.
+        gives_up(&mut cut, 1_000);
+        assert_eq!(cut.hold(), Some(Duration::from_millis(800)));
+        keeps_to(&mut cut, FORGIVEN_AFTER);
+        assert_eq!(cut.hold(), Some(Duration::from_millis(4_016)));
+    }
+
+    #[test]
+    fn a_peer_that_is_restarted_again_and_again_has_no_time_out() {
+        let mut cut = Cut::default();
+        for after_ms in [31_000, 7_000, 900, 300] {
+            gives_up(&mut cut, after_ms);
+        }
+        keeps_to(&mut cut, FORGIVEN_AFTER);
+        assert_eq!(cut.hold(), None);
+    }
+
+    #[test]
+    fn a_poll_that_ends_after_its_hold_or_at_once_cuts_nothing() {
+        let mut cut = Cut::default();
+        gives_up(&mut cut, 50_000);
+        gives_up(&mut cut, 99);
+        assert_eq!(cut, Cut::default());
     }
 }
