@@ -24,7 +24,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
 use super::fleet::ConnectionId;
 use super::{Shared, access, hold, metrics, status, switch};
-use crate::document::Revision;
+use crate::document::{Document, Revision};
 
 /// The header by which an instance says who it is, set by Traefik's `providers.http.headers`.
 const INSTANCE_HEADER: &str = "x-traefik-instance";
@@ -75,6 +75,11 @@ pub async fn answer(
         return Ok(access::unauthorized());
     }
     Ok(match path {
+        // Whoever asks for the head alone gets no document, so it is no poll.
+        "/traefik" if request.method() == Method::HEAD => match &shared.state.serving().document {
+            Some(document) => answer_with(document, request.headers()),
+            None => not_ready(),
+        },
         "/traefik" => traefik(shared, connection, peer, request.headers()).await,
         "/status" => json(status::status(shared)),
         "/metrics" => {
@@ -85,9 +90,7 @@ pub async fn answer(
             );
             answer
         }
-        "/readyz" if shared.state.serving().document.is_none() => {
-            plain(StatusCode::SERVICE_UNAVAILABLE, format!("{NOT_READY}\n"))
-        }
+        "/readyz" if shared.state.serving().document.is_none() => not_ready(),
         _ => plain(StatusCode::OK, "ok\n".to_owned()),
     })
 }
@@ -116,11 +119,7 @@ async fn traefik(
     let mut poll = shared.fleet.arrive(connection, name, peer.ip());
     shared.polls.fetch_add(1, Ordering::Relaxed);
     let Some(mut document) = shared.state.serving().document.clone() else {
-        let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, format!("{NOT_READY}\n"));
-        answer
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        return answer;
+        return not_ready();
     };
     let mut ran_out = false;
     let asked = hold::asked(headers, shared.hold);
@@ -137,6 +136,20 @@ async fn traefik(
         }
     }
     poll.answer(&document.revision, ran_out);
+    answer_with(&document, headers)
+}
+
+/// There is nothing to serve, and nothing is guessed.
+fn not_ready() -> Answer {
+    let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, format!("{NOT_READY}\n"));
+    answer
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+/// The whole document, unless `If-None-Match` names it.
+fn answer_with(document: &Document, headers: &HeaderMap) -> Answer {
     let etag = format!("\"{}\"", document.revision);
     let unchanged = headers
         .get_all(IF_NONE_MATCH)
@@ -147,7 +160,7 @@ async fn traefik(
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
         answer
     } else {
-        let mut answer = Response::new(Full::new(document.bytes));
+        let mut answer = Response::new(Full::new(document.bytes.clone()));
         answer
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
