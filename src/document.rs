@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::certificate::Certificate;
 use crate::color::Color;
-use crate::config::{Config, Servers, Service, Stack};
+use crate::config::{Config, Marker, Servers, Service, Stack};
 use crate::traffic::Traffic;
 
 /// The path, before the revision, that the marker's router answers with 418.
@@ -37,14 +37,19 @@ pub struct Document {
 
 /// The name of a document: the first 64 bits of the SHA-256 of its bytes, in hexadecimal.
 ///
-/// The marker's router, which holds the revision itself, is left out of the hash.
+/// The marker's router, which holds the revision itself, is left out of the hash; where it listens is not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Revision(Arc<str>);
 
 impl Revision {
-    fn of(bytes: &[u8]) -> Self {
+    fn of(bytes: &[u8], marker: Option<&Marker>) -> Self {
         use fmt::Write;
-        let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+        let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+        hash.update(bytes);
+        if let Some(marker) = marker {
+            hash.update(marker.entry_point.as_bytes());
+        }
+        let digest = hash.finish();
         let mut hex = String::with_capacity(16);
         for byte in &digest.as_ref()[..8] {
             write!(hex, "{byte:02x}").expect("writing to a string can't fail");
@@ -96,7 +101,7 @@ pub fn render(
             .collect(),
     };
     let mut bytes = to_json(&configuration);
-    let revision = Revision::of(&bytes);
+    let revision = Revision::of(&bytes, config.marker.as_ref());
     if let Some(marker) = &config.marker {
         let router = Router {
             entry_points: std::slice::from_ref(&marker.entry_point),
