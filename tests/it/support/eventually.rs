@@ -32,7 +32,11 @@ pub(crate) fn eventually<T, E: Display>(
         loop {
             match tokio::time::timeout_at(deadline.into(), look()).await {
                 Ok(Ok(value)) => return value,
-                Ok(Err(seen)) => last = seen.to_string(),
+                // A look that never waits is never cut off.
+                Ok(Err(seen)) if Instant::now() < deadline => last = seen.to_string(),
+                Ok(Err(seen)) => {
+                    panic!("{caller}: not within {within:?}: {what}; last seen: {seen}")
+                }
                 Err(_) => panic!("{caller}: not within {within:?}: {what}; last seen: {last}"),
             }
             tokio::time::sleep(PAUSE).await;
