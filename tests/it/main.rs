@@ -8,8 +8,11 @@
 
 mod config;
 mod document;
+mod fleet;
 mod flip;
 mod harness;
+mod hold;
+mod listener;
 mod state;
 mod store;
 mod support;

@@ -2,6 +2,7 @@
 //!
 //! - [`redis`], [`traefik`], [`provider`]: the real programs, killed on drop, their logs shown when a test fails
 //! - [`backend`]: the servers behind Traefik, in this process
+//! - [`stack`]: the stack that most tests flip
 //! - [`cli`]: one run of the command line, with everything expected that it may print
 //! - [`load`], [`poll`], [`http`]: clients: constant load, a hand-made poller, a plain GET
 //! - [`eventually`]: waits for what becomes true, instead of sleeping

@@ -85,6 +85,22 @@ impl Poller {
         self.receive().await
     }
 
+    /// The head of the next answer alone: to HEAD there is no body, whatever the headers say.
+    pub(crate) async fn receive_head(&mut self) -> Received {
+        let head = async {
+            loop {
+                if let Some((received, used)) = parse_head(&self.buffer) {
+                    self.buffer.drain(..used);
+                    return received;
+                }
+                let n = self.stream.read_buf(&mut self.buffer).await.unwrap();
+                assert!(n > 0, "closed in place of an answer");
+            }
+        };
+        let received = tokio::time::timeout(PATIENCE, head).await;
+        received.unwrap_or_else(|_| panic!("no answer within {PATIENCE:?}"))
+    }
+
     /// The next answer.
     pub(crate) async fn receive(&mut self) -> Received {
         self.within(PATIENCE)
@@ -131,8 +147,8 @@ pub(crate) fn request(path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The first whole answer in these bytes, and how many of them it takes.
-fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
+/// The head of the first answer in these bytes, and how many of them it takes.
+fn parse_head(bytes: &[u8]) -> Option<(Received, usize)> {
     let head_end = find(bytes, b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&bytes[..head_end]).unwrap();
     let mut lines = head.trim_end().split("\r\n");
@@ -148,12 +164,18 @@ fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
     let headers: Vec<_> = headers
         .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
         .collect();
-    let mut received = Received {
+    let received = Received {
         status,
         headers,
         body: Vec::new(),
         at: Instant::now(),
     };
+    Some((received, head_end))
+}
+
+/// The first whole answer in these bytes, and how many of them it takes.
+fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
+    let (mut received, head_end) = parse_head(bytes)?;
     if received.header("transfer-encoding") == Some("chunked") {
         let used = chunks(&bytes[head_end..], &mut received.body)?;
         return Some((received, head_end + used));
@@ -162,7 +184,7 @@ fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
         .header("content-length")
         .map_or(0, |length| length.parse().unwrap());
     // Those have no body, whatever their headers say.
-    let length = if matches!(status, 100..=199 | 204 | 304) {
+    let length = if matches!(received.status, 100..=199 | 204 | 304) {
         0
     } else {
         length

@@ -44,9 +44,19 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the command. Its stdout and stderr go to the log, which may hold an earlier run's lines already.
     pub(crate) fn spawn(name: &str, command: &mut Command, log: &Log) -> Self {
+        Self::spawn_with_stdin(name, command, Stdio::null(), log)
+    }
+
+    /// The same, with something of ours as its stdin.
+    pub(crate) fn spawn_with_stdin(
+        name: &str,
+        command: &mut Command,
+        stdin: Stdio,
+        log: &Log,
+    ) -> Self {
         log.push(format!("--- starting {name}"));
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

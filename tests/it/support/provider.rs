@@ -1,8 +1,9 @@
 //! The real `bluegreen serve`.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -23,6 +24,8 @@ pub(crate) struct Options {
     store: String,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    activated: bool,
+    open_files: Option<u32>,
 }
 
 impl Options {
@@ -32,6 +35,8 @@ impl Options {
             store: store.into(),
             args: Vec::new(),
             env: Vec::new(),
+            activated: false,
+            open_files: None,
         }
     }
 
@@ -45,14 +50,30 @@ impl Options {
         self
     }
 
+    /// Passes it a socket that listens already and outlives it, as systemd does (sd_listen_fds(3)).
+    pub(crate) fn socket_activated(mut self) -> Self {
+        self.activated = true;
+        self
+    }
+
+    /// The system allows it no more open files than this.
+    pub(crate) fn open_files(mut self, most: u32) -> Self {
+        self.open_files = Some(most);
+        self
+    }
+
     /// Starts it, and waits until it listens. It may have no document yet.
     pub(crate) async fn start(self) -> Provider {
         let dir = tempfile::tempdir().unwrap();
         let (port, log) = (free_port(), Log::default());
         std::fs::write(dir.path().join("bluegreen.yml"), &self.config).unwrap();
-        let process = spawn(&self, dir.path(), port, &log);
+        let socket = self
+            .activated
+            .then(|| TcpListener::bind(loopback(port)).unwrap());
+        let process = spawn(&self, dir.path(), port, socket.as_ref(), &log);
         let mut provider = Provider {
             options: self,
+            socket,
             dir,
             port,
             log,
@@ -66,6 +87,7 @@ impl Options {
 /// A running provider, with a folder of its own: `bluegreen.yml`, and `state` for what it remembers.
 pub(crate) struct Provider {
     options: Options,
+    socket: Option<TcpListener>,
     dir: TempDir,
     port: u16,
     log: Log,
@@ -119,6 +141,34 @@ impl Provider {
         self.get("/status").await.json()
     }
 
+    /// What it says of this instance; null where it knows none of that name.
+    pub(crate) async fn instance(&self, id: &str) -> Value {
+        let status = self.status().await;
+        let instances = status["instances"].as_array().unwrap();
+        let found = instances.iter().find(|instance| instance["id"] == id);
+        found.cloned().unwrap_or(Value::Null)
+    }
+
+    /// Waits until it says this of the instance, and returns all that it says.
+    pub(crate) async fn instance_has(
+        &self,
+        id: &str,
+        field: &str,
+        value: impl Into<Value>,
+    ) -> Value {
+        let value = value.into();
+        let what = format!("{field} of {id} is {value}");
+        eventually(&what, Duration::from_secs(15), async || {
+            let instance = self.instance(id).await;
+            if !instance.is_null() && instance[field] == value {
+                Ok(instance)
+            } else {
+                Err(instance)
+            }
+        })
+        .await
+    }
+
     /// Waits for a line in its log.
     pub(crate) async fn log_contains(&self, text: &str) -> String {
         self.log.contains(text).await
@@ -153,7 +203,14 @@ impl Provider {
     /// Starts it again, on the same port and with the same state; kills it first if it still runs.
     pub(crate) async fn restart(&mut self) {
         self.kill();
-        self.process = spawn(&self.options, self.dir.path(), self.port, &self.log);
+        let Self {
+            options,
+            dir,
+            port,
+            socket,
+            ..
+        } = self;
+        self.process = spawn(options, dir.path(), *port, socket.as_ref(), &self.log);
         self.ready().await;
     }
 
@@ -188,8 +245,24 @@ impl Provider {
     }
 }
 
-fn spawn(options: &Options, dir: &Path, port: u16, log: &Log) -> Process {
-    let mut command = guarded(env!("CARGO_BIN_EXE_bluegreen"));
+fn spawn(
+    options: &Options,
+    dir: &Path,
+    port: u16,
+    socket: Option<&TcpListener>,
+    log: &Log,
+) -> Process {
+    // `exec` keeps the process, so that its id is the shell's, and its end the provider's.
+    let mut script = String::new();
+    if let Some(most) = options.open_files {
+        script += &format!("ulimit -n {most}; ");
+    }
+    script += match socket {
+        Some(_) => "export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\" 3<&0 </dev/null",
+        None => "exec \"$0\" \"$@\"",
+    };
+    let mut command = guarded("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_bluegreen")]);
     clean_environment(&mut command);
     command
         .current_dir(dir)
@@ -200,7 +273,10 @@ fn spawn(options: &Options, dir: &Path, port: u16, log: &Log) -> Process {
     command
         .args(&options.args)
         .envs(options.env.iter().map(|(name, value)| (name, value)));
-    Process::spawn("bluegreen serve", &mut command, log)
+    let stdin = socket.map_or_else(Stdio::null, |socket| {
+        OwnedFd::from(socket.try_clone().unwrap()).into()
+    });
+    Process::spawn_with_stdin("bluegreen serve", &mut command, stdin, log)
 }
 
 /// The settings of whoever runs the tests must not reach the program.

@@ -1,10 +1,32 @@
 //! The stack that most tests flip: three services, each in blue and green, and the config that describes them.
 
+use serde_json::Value;
+
 use super::backend::Backend;
 use super::port::free_port;
 use super::provider::{self, Provider};
 use super::redis::Redis;
 use super::traefik::{self, Traefik};
+
+/// For tests without a Traefik: one service, whose servers nobody asks.
+pub(crate) const CONFIG: &str = "\
+stacks:
+  deals:
+    services:
+      api:
+        rule: Host(`api.localhost`)
+        servers: { blue: http://127.0.0.1:9, green: http://127.0.0.1:9 }
+";
+
+/// The color to which a document routes the service `api`.
+#[track_caller]
+pub(crate) fn color_of(document: &Value) -> &str {
+    let service = &document["http"]["routers"]["deals-api"]["service"];
+    let color = service
+        .as_str()
+        .and_then(|service| service.strip_prefix("deals-api-"));
+    color.unwrap_or_else(|| panic!("no router of the service in {document}"))
+}
 
 /// The hosts of the three services.
 pub(crate) const HOSTS: [&str; 3] = ["api.localhost", "mcp.localhost", "dashboard.localhost"];

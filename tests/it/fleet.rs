@@ -1,0 +1,371 @@
+//! The fleet: who polls, what each of them has, and who is waited for no longer.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use serde_json::Value;
+
+use crate::support::cli::Cli;
+use crate::support::eventually;
+use crate::support::poll::Poller;
+use crate::support::provider::{Options, Provider};
+use crate::support::redis::Redis;
+use crate::support::stack::{CONFIG, HOSTS, Stack, color_of};
+use crate::support::traefik::{self, Traefik};
+
+const SOON: Duration = Duration::from_secs(15);
+
+const NAME: &str = "X-Traefik-Instance";
+
+async fn start() -> (Redis, Provider) {
+    let redis = Redis::start().await;
+    let options = Options::new(CONFIG, &redis.url());
+    (redis, options.arg("--hold=60s").start().await)
+}
+
+/// Sends a poll, and waits until it is held: what came before is confirmed then.
+async fn hold(provider: &Provider, poller: &mut Poller, name: &str) -> Value {
+    poller.send_poll(&[(NAME, name)]).await;
+    provider.instance_has(name, "held", true).await
+}
+
+/// What `bluegreen status` shows of the stack, from the store alone.
+async fn seen_from_the_store(provider: &Provider) -> Value {
+    let status = Cli::new(&["status", "--json"]).of(provider).any_stdout();
+    status.run().await.json()["stacks"]["deals"].take()
+}
+
+#[tokio::test]
+async fn an_instance_is_known_by_its_header_or_else_by_its_address() {
+    let (_redis, provider) = start().await;
+    let mut named = Poller::connect(provider.address()).await;
+    named.poll(&[(NAME, "edge-1")]).await;
+    let mut unnamed = Poller::connect(provider.address()).await;
+    unnamed.poll(&[]).await;
+    unnamed.send_poll(&[]).await;
+    provider.instance_has("127.0.0.1", "held", true).await;
+
+    let mut useless = Vec::new();
+    for name in [" ", &"x".repeat(129), "\u{7f}"] {
+        let mut poller = Poller::connect(provider.address()).await;
+        poller.send_poll(&[(NAME, name)]).await;
+        useless.push(poller);
+    }
+    let status = provider.status().await;
+    let instances = status["instances"].as_array().unwrap();
+    let ids: Vec<_> = instances.iter().map(|instance| &instance["id"]).collect();
+    assert_eq!(ids, ["127.0.0.1", "edge-1"]);
+    for instance in instances {
+        assert_eq!(instance["address"], "127.0.0.1");
+        assert_eq!(instance["revision"], status["revision"]);
+        assert_eq!(instance["applied"], Value::Null, "there is no marker");
+    }
+}
+
+#[tokio::test]
+async fn only_the_next_poll_on_the_same_connection_confirms() {
+    let (redis, provider) = start().await;
+    let mut poller = Poller::connect(provider.address()).await;
+    poller.poll(&[(NAME, "edge")]).await;
+    let fetched = provider.instance("edge").await;
+    assert_eq!(fetched["revision"], provider.status().await["revision"]);
+    assert_eq!(fetched["confirmed"], false);
+
+    let mut other = Poller::connect(provider.address()).await;
+    other.poll(&[(NAME, "edge")]).await;
+    assert_eq!(provider.instance("edge").await["confirmed"], false);
+    drop(other);
+    let came_back = hold(&provider, &mut poller, "edge").await;
+    assert_eq!(came_back["confirmed"], true);
+
+    redis.cli(&["SET", "active", "green"]).await;
+    assert_eq!(color_of(&poller.receive().await.json()), "green");
+    let fetched = provider.instance_has("edge", "held", false).await;
+    assert_eq!(fetched["revision"], provider.status().await["revision"]);
+    assert_eq!(fetched["confirmed"], false);
+    let came_back = hold(&provider, &mut poller, "edge").await;
+    assert_eq!(came_back["confirmed"], true);
+}
+
+#[tokio::test]
+async fn who_looks_in_once_is_no_instance() {
+    let (_redis, provider) = start().await;
+    for _ in 0..3 {
+        provider.get("/traefik").await;
+    }
+    let none = async || {
+        let status = provider.status().await;
+        if status["instances"] == serde_json::json!([]) {
+            Ok(())
+        } else {
+            Err(status)
+        }
+    };
+    eventually("there is no instance", SOON, none).await;
+    assert_eq!(provider.log().count("an instance has come"), 0);
+    let seen = seen_from_the_store(&provider).await;
+    assert_eq!(seen["instances"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn two_that_share_a_name_have_confirmed_what_both_have() {
+    let (redis, provider) = start().await;
+    let mut one = Poller::connect(provider.address()).await;
+    one.poll(&[(NAME, "edge")]).await;
+    hold(&provider, &mut one, "edge").await;
+    let mut two = Poller::connect(provider.address()).await;
+    two.poll(&[(NAME, "edge")]).await;
+    provider.instance_has("edge", "confirmed", false).await;
+    two.send_poll(&[(NAME, "edge")]).await;
+    provider.instance_has("edge", "confirmed", true).await;
+
+    redis.cli(&["SET", "active", "green"]).await;
+    assert_eq!(color_of(&one.receive().await.json()), "green");
+    assert_eq!(color_of(&two.receive().await.json()), "green");
+    let half = hold(&provider, &mut one, "edge").await;
+    assert_eq!(half["confirmed"], false, "the other one has not come back");
+    two.send_poll(&[(NAME, "edge")]).await;
+    provider.instance_has("edge", "confirmed", true).await;
+}
+
+#[tokio::test]
+async fn who_is_unseen_for_longer_than_hold_and_cadence_allow_is_gone() {
+    let (_redis, provider) = start().await;
+    let mut patient = Poller::connect(provider.address()).await;
+    let mut held = Poller::connect(provider.address()).await;
+    for (poller, name, prefer) in [
+        (&mut held, "held", "wait=60"),
+        (&mut patient, "patient", "wait=2"),
+    ] {
+        poller.poll(&[(NAME, name)]).await;
+        poller.send_poll(&[(NAME, name), ("Prefer", prefer)]).await;
+    }
+    let answered = patient.receive().await.at;
+    // From now on both are silent, and only one of them had asked for a hold.
+    let mut brief = Poller::connect(provider.address()).await;
+    for _ in 0..2 {
+        brief.poll(&[(NAME, "brief"), ("Prefer", "wait=0")]).await;
+    }
+    let gone = async |name: &str| {
+        eventually(name, SOON, async || match provider.instance(name).await {
+            Value::Null => Ok(Instant::now()),
+            instance => Err(instance),
+        })
+        .await
+    };
+    gone("brief").await;
+    assert_ne!(provider.instance("patient").await, Value::Null);
+    let after = gone("patient").await.duration_since(answered);
+    assert!(
+        after >= Duration::from_secs(4),
+        "{after:?}: a hold of 2 s and a grace of 2 s"
+    );
+    assert_ne!(provider.instance("held").await, Value::Null);
+    for (name, times) in [("brief", 1), ("patient", 1), ("held", 0)] {
+        let lines = provider.log().lines().into_iter();
+        let gone = lines.filter(|line| line.contains("is gone") && line.contains(name));
+        assert_eq!(gone.count(), times, "{name}\n{}", provider.log());
+    }
+    let seen = seen_from_the_store(&provider).await;
+    let ids: Vec<_> = seen["instances"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| &i["id"])
+        .collect();
+    assert_eq!(ids, ["held"]);
+}
+
+#[tokio::test]
+async fn providers_on_one_store_share_one_view() {
+    let (redis, mut first) = start().await;
+    let second = Options::new(CONFIG, &redis.url())
+        .arg("--hold=60s")
+        .start()
+        .await;
+    let mut pollers = Vec::new();
+    for (provider, name) in [(&first, "edge-1"), (&second, "edge-2")] {
+        let mut poller = Poller::connect(provider.address()).await;
+        poller.poll(&[(NAME, name)]).await;
+        hold(provider, &mut poller, name).await;
+        pollers.push(poller);
+    }
+    let names = [
+        first.status().await["provider"].take(),
+        second.status().await["provider"].take(),
+    ];
+    let seen = eventually("both see both", SOON, async || {
+        let views = [
+            seen_from_the_store(&first).await,
+            seen_from_the_store(&second).await,
+        ];
+        let whole = views.iter().all(|view| {
+            let all = view["instances"].as_array().unwrap();
+            all.len() == 2
+                && all
+                    .iter()
+                    .all(|i| i["confirmed"] == true && i["held"] == true)
+        });
+        let [one, other] = views;
+        if whole { Ok([one, other]) } else { Err(one) }
+    })
+    .await;
+    for view in &seen {
+        let instances = view["instances"].as_array().unwrap().iter();
+        let pairs: Vec<_> = instances.map(|i| (&i["id"], &i["provider"])).collect();
+        let [edge_1, edge_2] = [Value::from("edge-1"), Value::from("edge-2")];
+        assert_eq!(pairs, [(&edge_1, &names[0]), (&edge_2, &names[1])]);
+        assert_eq!(view["providers"].as_array().unwrap().len(), 2);
+    }
+
+    assert!(first.terminate().await.success());
+    let view = seen_from_the_store(&second).await;
+    let providers = view["providers"].as_array().unwrap();
+    assert_eq!((providers.len(), &providers[0]["provider"]), (1, &names[1]));
+    // Its Traefik serves on, and may come to the other one.
+    let orphan = &view["instances"][0];
+    assert_eq!(
+        (&orphan["id"], &orphan["providerRuns"]),
+        (&"edge-1".into(), &false.into())
+    );
+    pollers.clear();
+}
+
+/// A provider with a marker, and a Traefik that polls it. The marker comes by a reload: its port is known only then.
+async fn with_marker(entry_point: &str, args: &[&str]) -> (Stack, Redis, Provider, Traefik) {
+    let (stack, redis) = (Stack::start().await, Redis::start().await);
+    let provider = stack.provider(&stack.config(), &redis).await;
+    let mut options = traefik::Options::recommended(&provider.url(), "edge");
+    for arg in args {
+        options = options.arg(arg);
+    }
+    let traefik = options.start().await;
+    traefik.wait_for(HOSTS[0], "blue").await;
+    assert_eq!(provider.instance("edge").await["applied"], Value::Null);
+    let port = traefik.address(entry_point).port();
+    let marker = format!("marker: {{ entryPoint: {entry_point}, port: {port} }}\n");
+    provider.write_config(&(stack.config() + &marker));
+    provider.instance_has("edge", "applied", true).await;
+    (stack, redis, provider, traefik)
+}
+
+/// Once an instance has applied a document, its very next answer is by that document.
+async fn applied_is_true_only_after_the_switch(entry_point: &str, args: &[&str]) {
+    let (_stack, redis, provider, traefik) = with_marker(entry_point, args).await;
+    for color in ["green", "blue", "green"] {
+        let before = provider.status().await["revision"].take();
+        redis.cli(&["SET", "active", color]).await;
+        eventually("it is applied", SOON, async || {
+            let instance = provider.instance("edge").await;
+            if instance["applied"] == true && instance["revision"] != before {
+                Ok(())
+            } else {
+                Err(instance)
+            }
+        })
+        .await;
+        let answer = traefik.get(HOSTS[0], "/").await;
+        assert_eq!((answer.status, answer.color()), (200, Some(color)));
+    }
+    assert_eq!(provider.log().count("does not answer for the document"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn applied_is_seen_where_the_dashboard_hides_the_marker() {
+    applied_is_true_only_after_the_switch("traefik", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn applied_is_seen_without_traefiks_api() {
+    applied_is_true_only_after_the_switch("traefik", &["--api.insecure=false"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn applied_is_seen_on_the_entrypoint_of_the_traffic() {
+    applied_is_true_only_after_the_switch("web", &["--api=false", "--api.insecure=false"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_that_traefik_rejects_is_confirmed_and_never_applied() {
+    let (stack, redis, provider, traefik) = with_marker("traefik", &[]).await;
+    let port = traefik.address("traefik").port();
+    let rejected = format!(
+        "{}marker: {{ entryPoint: traefik, port: {port} }}\nlenient: true\n\
+         traefik: {{ http: {{ middlewares: {{ new: {{ fromTheFuture: {{ a: 1 }} }} }} }} }}\n",
+        stack.config()
+    );
+    let before = provider.status().await["revision"].take();
+    provider.write_config(&rejected);
+    provider
+        .log_contains("does not answer for the document")
+        .await;
+    let instance = provider.instance_has("edge", "confirmed", true).await;
+    assert_ne!(instance["revision"], before);
+    assert_eq!(instance["applied"], false);
+    assert_eq!(traefik.get(HOSTS[0], "/").await.color(), Some("blue"));
+
+    let good = stack.config() + &format!("marker: {{ entryPoint: traefik, port: {port} }}\n");
+    provider.write_config(&good);
+    provider.instance_has("edge", "applied", true).await;
+    redis.cli(&["SET", "active", "green"]).await;
+    traefik.wait_for(HOSTS[0], "green").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_generated_certificate_outlives_a_restart_and_traefik_serves_it() {
+    let (stack, redis) = (Stack::start().await, Redis::start().await);
+    let mut provider = stack.provider(&stack.config(), &redis).await;
+    let certificate = async |provider: &Provider| {
+        let document = provider.get("/traefik").await.json();
+        document["tls"]["stores"]["default"]["defaultCertificate"].clone()
+    };
+    let made = certificate(&provider).await;
+    assert!(provider.terminate().await.success());
+    provider.restart().await;
+    assert_eq!(certificate(&provider).await, made);
+
+    let traefik = traefik::Options::recommended(&provider.url(), "edge")
+        .entry_point("websecure")
+        .arg("--entryPoints.websecure.http.tls=true")
+        .start()
+        .await;
+    traefik.wait_for(HOSTS[0], "blue").await;
+    let pem = made["certFile"].as_str().unwrap().to_owned();
+    let address = traefik.address("websecure");
+    eventually("traefik serves it", SOON, async || {
+        let pem = pem.clone();
+        // Threads of the blocking pool may not start processes; this one only talks.
+        let talk = tokio::task::spawn_blocking(move || talk_tls(address, &pem));
+        talk.await.unwrap()
+    })
+    .await;
+}
+
+/// Asks for `/` over TLS, trusting this certificate and no other.
+fn talk_tls(address: SocketAddr, pem: &str) -> Result<(), String> {
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(ring)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("bluegreen.default").unwrap();
+    let client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let tcp = TcpStream::connect(address).map_err(|error| error.to_string())?;
+    let mut stream = rustls::StreamOwned::new(client, tcp);
+    let asked = stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    asked.map_err(|error| error.to_string())?;
+    let mut answer = [0; 8];
+    stream
+        .read_exact(&mut answer)
+        .map_err(|error| error.to_string())?;
+    assert_eq!(&answer, b"HTTP/1.1");
+    Ok(())
+}
