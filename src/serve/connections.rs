@@ -143,10 +143,13 @@ pub async fn serve(
         connections = open,
         "stopping: the polls that are held get their answer now"
     );
-    // In this order: the answers must already say `Connection: close`.
-    let drained = graceful.shutdown();
-    shared.stopping.send_replace(true);
-    if tokio::time::timeout(DRAIN_GRACE, drained).await.is_err() {
+    // In this order: the answers must already say `Connection: close`. The first one signals when it is polled.
+    let (drained, _) = tokio::join!(
+        biased;
+        tokio::time::timeout(DRAIN_GRACE, graceful.shutdown()),
+        async { shared.stopping.send_replace(true) },
+    );
+    if drained.is_err() {
         tracing::warn!("some peers did not take their answer in time");
     }
     tracing::info!("stopped");
