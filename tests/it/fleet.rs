@@ -132,52 +132,42 @@ async fn two_that_share_a_name_have_confirmed_what_both_have() {
     provider.instance_has("edge", "confirmed", true).await;
 }
 
+/// One that has come back at once each time has a cadence of nothing and a grace of 5 s. Who is held can't be seen, and who
+/// was not answered is given the time of Traefik's backoff.
 #[tokio::test]
-async fn who_is_unseen_for_longer_than_hold_and_cadence_allow_is_gone() {
+async fn who_is_unseen_for_longer_than_its_cadence_allows_is_gone() {
     let (_redis, provider) = start().await;
-    let mut patient = Poller::connect(provider.address()).await;
-    let mut held = Poller::connect(provider.address()).await;
-    for (poller, name, prefer) in [
-        (&mut held, "held", "wait=60"),
-        (&mut patient, "patient", "wait=2"),
-    ] {
-        poller.poll(&[(NAME, name)]).await;
-        poller.send_poll(&[(NAME, name), ("Prefer", prefer)]).await;
-    }
-    let answered = patient.receive().await.at;
-    // From now on both are silent, and only one of them had asked for a hold.
-    let mut brief = Poller::connect(provider.address()).await;
-    for _ in 0..2 {
-        brief.poll(&[(NAME, "brief"), ("Prefer", "wait=0")]).await;
-    }
-    let gone = async |name: &str| {
-        eventually(name, SOON, async || match provider.instance(name).await {
-            Value::Null => Ok(Instant::now()),
-            instance => Err(instance),
-        })
-        .await
-    };
-    gone("brief").await;
-    assert_ne!(provider.instance("patient").await, Value::Null);
-    let after = gone("patient").await.duration_since(answered);
-    assert!(
-        after >= Duration::from_secs(4),
-        "{after:?}: a hold of 2 s and a grace of 2 s"
+    let (mut held, mut cut) = (
+        Poller::connect(provider.address()).await,
+        Poller::connect(provider.address()).await,
     );
-    assert_ne!(provider.instance("held").await, Value::Null);
-    for (name, times) in [("brief", 1), ("patient", 1), ("held", 0)] {
-        let lines = provider.log().lines().into_iter();
-        let gone = lines.filter(|line| line.contains("is gone") && line.contains(name));
-        assert_eq!(gone.count(), times, "{name}\n{}", provider.log());
+    for (poller, name) in [(&mut held, "held"), (&mut cut, "cut")] {
+        poller.poll(&[(NAME, name)]).await;
+        hold(&provider, poller, name).await;
     }
+    drop(cut);
+    let mut silent = Poller::connect(provider.address()).await;
+    for _ in 0..2 {
+        silent.poll(&[(NAME, "silent"), ("Prefer", "wait=0")]).await;
+    }
+    let last_seen = Instant::now();
+    eventually("it is gone", SOON, async || {
+        match provider.instance("silent").await {
+            Value::Null => Ok(()),
+            instance => Err(instance),
+        }
+    })
+    .await;
+    assert!(last_seen.elapsed() >= Duration::from_secs(5));
+    for name in ["held", "cut"] {
+        assert_ne!(provider.instance(name).await, Value::Null);
+    }
+    provider.log_contains("the instance is gone").await;
+    assert_eq!(provider.log().count("the instance is gone"), 1);
     let seen = seen_from_the_store(&provider).await;
-    let ids: Vec<_> = seen["instances"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|i| &i["id"])
-        .collect();
-    assert_eq!(ids, ["held"]);
+    let instances = seen["instances"].as_array().unwrap().iter();
+    let ids: Vec<_> = instances.map(|instance| &instance["id"]).collect();
+    assert_eq!(ids, ["cut", "held"]);
 }
 
 #[tokio::test]

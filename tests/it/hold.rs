@@ -353,6 +353,14 @@ async fn a_config_that_changes_the_document_releases_holds() {
     let answer = poller.within(SOON).await.expect("the new config is pushed");
     let rule = &answer.json()["http"]["routers"]["deals-api"]["rule"];
     assert_eq!(rule, "Host(`new.localhost`)");
+
+    // So does a marker, though it is no part of what it marks.
+    poller.send_poll(&[("X-Traefik-Instance", "edge")]).await;
+    provider.instance_has("edge", "held", true).await;
+    let marker = "marker: { entryPoint: traefik, port: 9 }\n";
+    provider.write_config(&(CONFIG.replace("api.localhost", "new.localhost") + marker));
+    let marked = poller.within(SOON).await.expect("the marker is pushed");
+    assert_ne!(marked.header("etag"), answer.header("etag"));
 }
 
 /// `pollInterval` and `pollTimeout` of 5 s, Traefik's defaults, and the default hold of 4 s.
