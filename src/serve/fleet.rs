@@ -44,8 +44,8 @@ pub struct Fleet {
 #[derive(Debug)]
 struct Instance {
     address: IpAddr,
-    named: bool,
-    polls: u64,
+    /// Whether it has a name, or has come back on a connection: whoever looks in once with curl is no instance.
+    known: bool,
     connections: HashMap<ConnectionId, Connection>,
     /// What it fetched last, and what it had confirmed when its last connection was closed.
     revision: Option<Revision>,
@@ -138,7 +138,7 @@ impl Fleet {
         }
         let instance = instances
             .entry(poll.id.clone())
-            .or_insert_with(|| Instance::new(address, name.is_some(), now));
+            .or_insert_with(|| Instance::new(address, now));
         let before = instance.confirmed().cloned();
         let known = instance.connections.entry(connection).or_default();
         known.confirmed.clone_from(&known.sent);
@@ -152,13 +152,12 @@ impl Fleet {
             instance.cadence = Some(cadence);
         }
         poll.cut = instance.cut.hold();
-        instance.polls += 1;
-        // Until it is answered.
-        instance.failed = true;
-        // Somebody without a name who comes once may be anybody with curl.
-        if instance.polls == if instance.named { 1 } else { 2 } {
+        if !instance.known && (name.is_some() || poll.last_sent.is_some()) {
+            instance.known = true;
             tracing::info!(instance = poll.id, %address, "an instance has come");
         }
+        // Until it is answered.
+        instance.failed = true;
         instance.address = address;
         instance.seen = now;
         if std::mem::take(&mut instance.lags) {
@@ -179,8 +178,7 @@ impl Fleet {
             };
             if instance.connections.is_empty() {
                 instance.confirmed = closed.confirmed;
-                // Somebody who looked in once with curl is no instance that could be waited for.
-                if !instance.named && instance.polls == 1 {
+                if !instance.known {
                     tracing::debug!(instance = id, "polled once and left");
                     return false;
                 }
@@ -190,9 +188,9 @@ impl Fleet {
         self.changed.send_replace(());
     }
 
-    /// An instance was seen to route by this revision.
-    pub fn applied(&self, id: &str, revision: &Revision) {
-        if let Some(instance) = self.lock().get_mut(id) {
+    /// An instance was asked for the document by which it routes; this one, where it is said, is it.
+    pub fn asked(&self, id: &str, applied: Option<&Revision>) {
+        if let (Some(instance), Some(revision)) = (self.lock().get_mut(id), applied) {
             instance.applied = Some(revision.clone());
         }
         self.changed.send_replace(());
@@ -251,11 +249,10 @@ impl Fleet {
 }
 
 impl Instance {
-    fn new(address: IpAddr, named: bool, now: Instant) -> Self {
+    fn new(address: IpAddr, now: Instant) -> Self {
         Self {
             address,
-            named,
-            polls: 0,
+            known: false,
             connections: HashMap::new(),
             revision: None,
             confirmed: None,

@@ -67,13 +67,13 @@ pub async fn ask_all(shared: Arc<Shared>) {
             let address = SocketAddr::new(address, marker.port);
             let revision = document.revision.clone();
             tokio::spawn(async move {
-                if ask_until_applied(&shared, &id, address, &revision).await {
-                    shared.fleet.applied(&id, &revision);
-                }
+                let applied = ask_until_applied(&shared, &id, address, &revision).await;
                 asked
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .remove(&id);
+                // Also where it was not: what it has fetched meanwhile is to be asked for now.
+                shared.fleet.asked(&id, applied.then_some(&revision));
             });
         }
     }

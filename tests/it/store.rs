@@ -137,7 +137,11 @@ async fn what_is_no_value_moves_nothing() {
     assert_eq!(metric(&provider, valid).await, 0);
 
     // Not even when all of it goes, which is the FLUSHALL of this store.
-    fs::remove_dir_all(folder.path()).unwrap();
+    // The provider writes a report into it at any time.
+    eventually("the folder goes", SOON, async || {
+        fs::remove_dir_all(folder.path())
+    })
+    .await;
     eventually("the folder is made anew", SOON, async || {
         if folder.path().is_dir() {
             Ok(())
@@ -205,7 +209,11 @@ async fn a_provider_that_starts_reads_what_is_there() {
 
     // A folder that can't be used is a store that is away.
     provider.terminate().await;
-    fs::remove_dir_all(folder.path()).unwrap();
+    // The provider writes a report into it at any time.
+    eventually("the folder goes", SOON, async || {
+        fs::remove_dir_all(folder.path())
+    })
+    .await;
     fs::write(folder.path(), "in the way").unwrap();
     provider.restart().await;
     assert_eq!(serves_now(&provider).await, "green");
