@@ -14,7 +14,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::fleet::ConnectionId;
 use super::{DRAIN_GRACE, Shared, routes};
@@ -34,6 +34,9 @@ const MAX_CONNECTIONS: u64 = 20_000;
 
 /// File descriptors that are left for everything else.
 const SPARE_FILES: u64 = 128;
+
+/// A connection that is to give way is closed at once; this is for a host that hardly runs.
+const EVICTION_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A peer that takes none of its answer for so long is dead, as is one that a keep-alive probe does not reach.
 const PEER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -88,7 +91,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
-    let most = most_connections();
+    let places = Arc::new(Semaphore::new(most_connections()));
     let graceful = GracefulShutdown::new();
     let unproven = Arc::new(Unproven::default());
     let mut slow = tokio::time::interval(Duration::from_secs(1));
@@ -111,10 +114,10 @@ pub async fn serve(
                 }
             },
         };
-        if shared.connections.load(Ordering::Relaxed) >= most && !unproven.evict_oldest() {
-            tracing::warn!(%peer, most, "too many connections: a new one is refused");
+        let Some(permit) = place_for_one(&places, &unproven).await else {
+            tracing::warn!(%peer, "too many connections: a new one is refused");
             continue;
-        }
+        };
         next_id += 1;
         shared.connections.fetch_add(1, Ordering::Relaxed);
         let evicted = unproven.add(next_id);
@@ -135,6 +138,7 @@ pub async fn serve(
             unproven.remove(next_id);
             shared.fleet.closed(next_id);
             shared.connections.fetch_sub(1, Ordering::Relaxed);
+            drop(permit);
         });
     }
     drop(listener);
@@ -154,6 +158,22 @@ pub async fn serve(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A place for one more connection; where there is none, one that has asked nothing yet gives way.
+async fn place_for_one(
+    places: &Arc<Semaphore>,
+    unproven: &Unproven,
+) -> Option<OwnedSemaphorePermit> {
+    if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
+        return Some(permit);
+    }
+    if !unproven.evict_oldest() {
+        return None;
+    }
+    let freed = Arc::clone(places).acquire_owned();
+    let freed = tokio::time::timeout(EVICTION_TIMEOUT, freed).await;
+    freed.ok()?.ok()
 }
 
 /// One connection, from its first request to its end.
@@ -216,9 +236,9 @@ fn set_socket_options(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// As many as the system allows files for, less the spare ones.
-fn most_connections() -> u64 {
+fn most_connections() -> usize {
     let files = rlimit::increase_nofile_limit(MAX_CONNECTIONS + SPARE_FILES).unwrap_or(1024);
     let most = files.saturating_sub(SPARE_FILES).clamp(64, MAX_CONNECTIONS);
     tracing::debug!(most, "connections at once");
-    most
+    usize::try_from(most).unwrap_or(usize::MAX)
 }
