@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,6 +29,8 @@ const FORGET_AFTER_MS: u128 = 3_600_000;
 /// A folder that is watched.
 pub struct Folder {
     dir: PathBuf,
+    /// Device and inode of what is watched.
+    id: (u64, u64),
     changes: mpsc::UnboundedReceiver<()>,
     /// Watches as long as it lives.
     _watcher: RecommendedWatcher,
@@ -63,8 +66,10 @@ impl Folder {
         watcher
             .watch(dir, RecursiveMode::NonRecursive)
             .map_err(|error| unreachable(&error))?;
+        let metadata = fs::metadata(dir).map_err(|error| unreachable(&error))?;
         Ok(Self {
             dir: dir.to_owned(),
+            id: (metadata.dev(), metadata.ino()),
             changes,
             _watcher: watcher,
         })
@@ -76,7 +81,11 @@ impl Folder {
         keys: &[String],
     ) -> Result<BTreeMap<String, KeyState>, StoreError> {
         // A folder that vanished holds no keys, but says nothing about them either.
-        fs::metadata(&self.dir).map_err(|error| self.unreachable(&error))?;
+        let metadata = fs::metadata(&self.dir).map_err(|error| self.unreachable(&error))?;
+        // Another folder in its place can be read, but of its changes nobody would tell.
+        if (metadata.dev(), metadata.ino()) != self.id {
+            return Err(self.unreachable(&"the folder was replaced"));
+        }
         let mut states = BTreeMap::new();
         for key in keys {
             let newest = self.history(key, 1).unwrap_or_default().into_iter().next();

@@ -137,11 +137,7 @@ async fn what_is_no_value_moves_nothing() {
     assert_eq!(metric(&provider, valid).await, 0);
 
     // Not even when all of it goes, which is the FLUSHALL of this store.
-    // The provider writes a report into it at any time.
-    eventually("the folder goes", SOON, async || {
-        fs::remove_dir_all(folder.path())
-    })
-    .await;
+    fs::rename(folder.path(), folder.0.path().join("elsewhere")).unwrap();
     eventually("the folder is made anew", SOON, async || {
         if folder.path().is_dir() {
             Ok(())
@@ -162,6 +158,28 @@ async fn what_is_no_value_moves_nothing() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_replaced_is_watched_like_the_first() {
+    let folder = Folder::new();
+    let provider = folder.provider().await;
+    let new = folder.0.path().join("new");
+    fs::create_dir(&new).unwrap();
+    fs::write(new.join("active"), "green\n").unwrap();
+    fs::rename(folder.path(), folder.0.path().join("old")).unwrap();
+    fs::rename(&new, folder.path()).unwrap();
+    serves(&provider, "green").await;
+    // The one read that found it is followed by a new watch.
+    provider.log_contains("the store is back").await;
+
+    let began = Instant::now();
+    for color in ["blue", "green"].repeat(5) {
+        folder.echo(color, "active");
+        serves(&provider, color).await;
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(4), "10 changes took {took:?}");
+}
+
+#[tokio::test]
 async fn the_commands_work_on_it() {
     let folder = Folder::new();
     let (one, two) = (folder.provider().await, folder.provider().await);
@@ -170,11 +188,22 @@ async fn the_commands_work_on_it() {
     serves(&two, "green").await;
     assert_eq!(history(&one, 1).await, [["blue", "green", ""]]);
 
-    run(&one, &["flip", "blue", "--no-verify", "--why", "a drill"]).await;
+    run(
+        &one,
+        &[
+            "flip",
+            "blue",
+            "--no-verify",
+            "--no-wait",
+            "--why",
+            "a drill",
+        ],
+    )
+    .await;
     serves(&one, "blue").await;
     serves(&two, "blue").await;
     assert_eq!(fs::read_to_string(folder.key("active")).unwrap(), "blue\n");
-    run(&two, &["rollback"]).await;
+    run(&two, &["rollback", "--no-wait"]).await;
     serves(&one, "green").await;
     let expected = [
         ["blue", "green", "rollback"],
@@ -233,7 +262,14 @@ async fn a_key_is_a_file_of_its_own_inside_of_the_folder() {
     let provider = Options::new(&config, &folder.url()).start().await;
     run(
         &provider,
-        &["flip", "green", "--stack", "shop", "--no-verify"],
+        &[
+            "flip",
+            "green",
+            "--stack",
+            "shop",
+            "--no-verify",
+            "--no-wait",
+        ],
     )
     .await;
     stack_serves(&provider, "shop", "green").await;

@@ -48,7 +48,14 @@ async fn a_change_is_there_once_however_many_providers_watch() {
     reported(&redis, 2, "green").await;
     assert_eq!(history(&one).await, [["blue", "green", "outside"]]);
 
-    let flip = Cli::new(&["flip", "blue", "--no-verify", "--why", "a drill"]);
+    let flip = Cli::new(&[
+        "flip",
+        "blue",
+        "--no-verify",
+        "--no-wait",
+        "--why",
+        "a drill",
+    ]);
     flip.of(&one).any_stdout().any_stderr().run().await;
     reported(&redis, 2, "blue").await;
     let entries = history(&two).await;
@@ -62,7 +69,7 @@ async fn a_change_is_there_once_however_many_providers_watch() {
 
     redis.cli(&["SET", "active", "blue:1,green:1"]).await;
     reported(&redis, 2, "blue:1,green:1").await;
-    let rollback = Cli::new(&["rollback"]).of(&two);
+    let rollback = Cli::new(&["rollback", "--no-wait"]).of(&two);
     rollback.any_stdout().any_stderr().run().await;
     reported(&redis, 2, "blue").await;
     let entries = history(&one).await;

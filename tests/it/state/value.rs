@@ -83,21 +83,35 @@ async fn a_flip_of_one_stack_leaves_the_other_where_it_is() {
     stack_serves(&provider, "shop", "green").await;
     stack_serves(&provider, "deals", "blue").await;
 
-    run(&["flip", "green", "--stack", "deals", "--no-verify"])
-        .any_stdout()
-        .any_stderr()
-        .run()
-        .await;
+    run(&[
+        "flip",
+        "green",
+        "--stack",
+        "deals",
+        "--no-verify",
+        "--no-wait",
+    ])
+    .any_stdout()
+    .any_stderr()
+    .run()
+    .await;
     stack_serves(&provider, "deals", "green").await;
-    run(&["flip", "blue", "--stack", "shop", "--no-verify"])
-        .any_stdout()
-        .any_stderr()
-        .run()
-        .await;
+    run(&[
+        "flip",
+        "blue",
+        "--stack",
+        "shop",
+        "--no-verify",
+        "--no-wait",
+    ])
+    .any_stdout()
+    .any_stderr()
+    .run()
+    .await;
     stack_serves(&provider, "shop", "blue").await;
     stack_serves(&provider, "deals", "green").await;
 
-    let unnamed = run(&["flip", "blue", "--no-verify"])
+    let unnamed = run(&["flip", "blue", "--no-verify", "--no-wait"])
         .code(2)
         .stderr("--stack");
     unnamed.run().await;
