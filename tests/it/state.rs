@@ -184,6 +184,17 @@ pub(crate) async fn metric(provider: &Provider, name: &str) -> u64 {
     value.unwrap_or_else(|| panic!("no {name} in {}", answer.text()))
 }
 
+/// Waits until the log has this so many times, and then no more often: its lines are read a moment after they are written.
+pub(crate) async fn logged(provider: &Provider, text: &str, times: usize) {
+    let what = format!("{times} times `{text}`");
+    eventually(&what, SOON, async || match provider.log().count(text) {
+        count if count >= times => Ok(()),
+        _ => Err(format!("\n{}", provider.log())),
+    })
+    .await;
+    assert_eq!(provider.log().count(text), times, "{text}");
+}
+
 /// Waits until keys have been read this many times more. Where nothing changes, each provider reads each key once a
 /// second.
 pub(crate) async fn reads(redis: &Redis, more: u64) {

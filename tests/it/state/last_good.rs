@@ -106,10 +106,7 @@ async fn the_last_good_traffic_stands_until_an_explicit_set() {
         let valid = format!("bluegreen_key_valid{{stack=\"{stack}\"}}");
         assert_eq!(metric(&provider, &valid).await, 1);
     }
-    assert_eq!(
-        provider.log().count("holds a traffic value again"),
-        names.len()
-    );
+    logged(&provider, "holds a traffic value again", names.len()).await;
 }
 
 #[tokio::test]
@@ -123,7 +120,7 @@ async fn flushall_moves_nothing() {
     redis.cli(&["FLUSHALL"]).await;
     has_problem(&provider, "does not exist any more").await;
     reads(&redis, 3).await;
-    assert_eq!(provider.log().count("holds no traffic value"), 1);
+    logged(&provider, "holds no traffic value", 1).await;
     assert_eq!(
         metric(&provider, "bluegreen_unusable_values_total").await,
         1
@@ -150,8 +147,8 @@ async fn each_other_problem_is_said_and_each_return() {
         redis.cli(&["SET", "active", "blue"]).await;
         has_problem(&provider, "").await;
     }
-    assert_eq!(provider.log().count("holds no traffic value"), 4);
-    assert_eq!(provider.log().count("holds a traffic value again"), 2);
+    logged(&provider, "holds no traffic value", 4).await;
+    logged(&provider, "holds a traffic value again", 2).await;
     assert_eq!(
         metric(&provider, "bluegreen_unusable_values_total").await,
         4

@@ -31,7 +31,7 @@ async fn a_redis_that_is_killed_and_comes_back_empty_moves_nothing() {
         }
     })
     .await;
-    assert_eq!(provider.log().count(LOST), 1);
+    logged(&provider, LOST, 1).await;
     let error = provider.status().await["store"]["error"].clone();
     assert!(error.is_string(), "{error}");
 
@@ -40,8 +40,8 @@ async fn a_redis_that_is_killed_and_comes_back_empty_moves_nothing() {
     has_problem(&provider, "does not exist any more").await;
     redis.cli(&["SET", "active", "blue"]).await;
     serves(&provider, "blue").await;
-    assert_eq!(provider.log().count(LOST), 1);
-    assert_eq!(provider.log().count(BACK), 1);
+    logged(&provider, LOST, 1).await;
+    logged(&provider, BACK, 1).await;
     witness.saw(&["green", "blue"]).await;
 }
 
@@ -66,7 +66,7 @@ async fn a_set_that_waits_in_a_stopped_redis_is_followed_once_it_runs() {
     serves(&provider, "green").await;
     connected(&provider, true).await;
     witness.saw(&["blue", "green"]).await;
-    assert_eq!(provider.log().count(LOST), 1);
+    logged(&provider, LOST, 1).await;
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn a_paused_redis_is_given_up_and_found_again() {
     redis.cli(&["SET", "active", "blue"]).await;
     serves(&provider, "blue").await;
     connected(&provider, true).await;
-    assert_eq!(provider.log().count(LOST), 1);
+    logged(&provider, LOST, 1).await;
     witness.saw(&["green", "blue"]).await;
 }
 

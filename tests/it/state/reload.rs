@@ -32,17 +32,6 @@ async fn has_router(provider: &Provider, name: &str, expected: bool) {
     .await;
 }
 
-/// Waits until this has been said so many times.
-async fn said(provider: &Provider, text: &str, times: usize) {
-    let what = format!("{times} times `{text}`");
-    eventually(&what, SOON, async || match provider.log().count(text) {
-        count if count >= times => Ok(()),
-        _ => Err(format!("\n{}", provider.log())),
-    })
-    .await;
-    assert_eq!(provider.log().count(text), times, "{text}");
-}
-
 #[tokio::test]
 async fn a_changed_config_reaches_a_held_poll() {
     let redis = Redis::start().await;
@@ -58,7 +47,7 @@ async fn a_changed_config_reaches_a_held_poll() {
     let answer = poller.within(SOON).await.expect("an answer at once");
     let services = answer.json()["http"]["routers"]["deals-dashboard"]["service"].clone();
     assert_eq!(services, "deals-dashboard-green");
-    said(&provider, IN_FORCE, 1).await;
+    logged(&provider, IN_FORCE, 1).await;
 
     // An editor that writes into the file is seen as well as one that replaces it.
     fs::write(provider.config(), deals()).unwrap();
@@ -93,7 +82,7 @@ async fn a_config_with_a_mistake_changes_nothing() {
     serves(&provider, "green").await;
     // One that vanishes is refused, too.
     fs::remove_file(provider.config()).unwrap();
-    said(&provider, REFUSED, 2).await;
+    logged(&provider, REFUSED, 2).await;
     has_router(&provider, "deals-dashboard", true).await;
 }
 
@@ -123,7 +112,7 @@ async fn sighup_reads_a_config_whose_change_was_not_seen() {
     fs::write(&real, "stacks: {}\n").unwrap();
     for times in 1..=2 {
         provider.signal("HUP");
-        said(&provider, REFUSED, times).await;
+        logged(&provider, REFUSED, times).await;
     }
     has_router(&provider, "deals-dashboard", true).await;
 }
@@ -140,7 +129,7 @@ async fn a_color_that_has_traffic_is_not_taken_away() {
         )
         .replace("blue:", "red:");
     provider.write_config(&without_blue);
-    said(&provider, REFUSED, 1).await;
+    logged(&provider, REFUSED, 1).await;
     provider.log_contains("color=blue").await;
     assert_eq!(provider.get("/traefik").await.body, before.body);
     assert_eq!(metric(&provider, "bluegreen_config_refused_total").await, 1);
