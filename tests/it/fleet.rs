@@ -246,7 +246,7 @@ async fn with_marker(entry_point: &str, args: &[&str]) -> (Stack, Redis, Provide
 /// Once an instance has applied a document, its very next answer is by that document.
 async fn applied_is_true_only_after_the_switch(entry_point: &str, args: &[&str]) {
     let (_stack, redis, provider, traefik) = with_marker(entry_point, args).await;
-    for color in ["green", "blue", "green"] {
+    for color in ["green", "blue", "green", "blue", "green", "blue"] {
         let before = provider.status().await["revision"].take();
         redis.cli(&["SET", "active", color]).await;
         eventually("it is applied", SOON, async || {

@@ -378,8 +378,7 @@ async fn a_stock_traefik_gets_a_change_as_a_push_and_has_nothing_to_complain_of(
     let instance = provider.instance_has(id, "held", true).await;
     assert_eq!(instance["hold"], 4.0);
     let before = polls(&provider).await;
-    redis.cli(&["SET", "active", "green"]).await;
-    traefik.wait_for(HOSTS[0], "green").await;
+    pushes(&redis, &traefik, "green").await;
     assert_eq!(polls(&provider).await, before, "no poll came in between");
 
     // The next hold runs out, and after it a change is a push again.
@@ -387,11 +386,22 @@ async fn a_stock_traefik_gets_a_change_as_a_push_and_has_nothing_to_complain_of(
     provider.instance_has(id, "held", false).await;
     provider.instance_has(id, "held", true).await;
     let before = polls(&provider).await;
-    redis.cli(&["SET", "active", "blue"]).await;
-    traefik.wait_for(HOSTS[0], "blue").await;
+    pushes(&redis, &traefik, "blue").await;
     assert_eq!(polls(&provider).await, before, "no poll came in between");
     assert_eq!(errors(&traefik), [""; 0]);
     assert_eq!(provider.log().count("closed a held poll"), 0);
+}
+
+/// Sets the color at the begin of a hold of 4 s, and sees that Traefik has it before that hold would have run out.
+async fn pushes(redis: &Redis, traefik: &Traefik, color: &str) {
+    let set = Instant::now();
+    redis.cli(&["SET", "active", color]).await;
+    traefik.wait_for(HOSTS[0], color).await;
+    let took = set.elapsed();
+    assert!(
+        took < Duration::from_secs(3),
+        "{took:?}: no push, the hold ran out"
+    );
 }
 
 /// How many polls came to the provider.

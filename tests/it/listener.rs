@@ -214,7 +214,8 @@ async fn requests_that_come_together_are_answered_in_their_order() {
     provider.instance_has("edge", "held", true).await;
     assert!(poller.within(Duration::from_millis(20)).await.is_none());
     redis.cli(&["SET", "active", "green"]).await;
-    assert_eq!(color_of(&poller.receive().await.json()), "green");
+    let pushed = poller.within(SOON).await.expect("the change is pushed");
+    assert_eq!(color_of(&pushed.json()), "green");
     assert_eq!(poller.receive().await.text(), "ok\n");
 }
 
