@@ -35,6 +35,12 @@ const MAX_CONNECTIONS: u64 = 20_000;
 /// File descriptors that are left for everything else.
 const SPARE_FILES: u64 = 128;
 
+/// After the signal to stop, a connection that has not sent a whole request yet has this long.
+const UNPROVEN_GRACE: Duration = Duration::from_millis(300);
+
+/// Connections that wait to be accepted: a whole fleet may come back at once.
+const BACKLOG: i32 = 4096;
+
 /// A connection that is to give way is closed at once; this is for a host that hardly runs.
 const EVICTION_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -90,6 +96,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
+    SockRef::from(&listener).listen(BACKLOG)?;
     let listener = TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(most_connections()));
     let graceful = GracefulShutdown::new();
@@ -148,11 +155,23 @@ pub async fn serve(
         "stopping: the polls that are held get their answer now"
     );
     // In this order: the answers must already say `Connection: close`. The first one signals when it is polled.
-    let (drained, _) = tokio::join!(
-        biased;
-        tokio::time::timeout(DRAIN_GRACE, graceful.shutdown()),
-        async { shared.stopping.send_replace(true) },
-    );
+    let drained = async {
+        let (drained, _) = tokio::join!(
+            biased;
+            tokio::time::timeout(DRAIN_GRACE, graceful.shutdown()),
+            async { shared.stopping.send_replace(true) },
+        );
+        drained
+    };
+    let drained = tokio::select! {
+        drained = drained => drained,
+        // Half a request is no reason to keep the port closed for longer.
+        never = async {
+            tokio::time::sleep(UNPROVEN_GRACE).await;
+            while unproven.evict_oldest() {}
+            std::future::pending().await
+        } => never,
+    };
     if drained.is_err() {
         tracing::warn!("some peers did not take their answer in time");
     }
