@@ -132,10 +132,7 @@ fn render_service<'a>(
 ) {
     for (color, servers) in &service.servers {
         if let Servers::Urls(urls) = servers {
-            let balancer = LoadBalancer {
-                servers: urls.iter().map(|url| Server { url }).collect(),
-                rest: &service.load_balancer,
-            };
+            let balancer = LoadBalancer::new(urls, service);
             let name = format!("{base}-{color}");
             services.insert(
                 name,
@@ -280,10 +277,30 @@ struct OneOfWeighted {
 
 /// Traefik's `dynamic.ServersLoadBalancer`.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct LoadBalancer<'a> {
     servers: Vec<Server<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health_check: Option<Value>,
     #[serde(flatten)]
-    rest: &'a Map<String, Value>,
+    rest: BTreeMap<&'a String, &'a Value>,
+}
+
+impl<'a> LoadBalancer<'a> {
+    /// The servers of one color, with the verbatim fields. A health check asks the service's own path, unless it names
+    /// another one.
+    fn new(urls: &'a [String], service: &'a Service) -> Self {
+        let mut health_check = service.load_balancer.get("healthCheck").cloned();
+        if let (Some(Value::Object(check)), Some(path)) = (&mut health_check, &service.health) {
+            check.entry("path").or_insert_with(|| path.as_str().into());
+        }
+        let rest = service.load_balancer.iter();
+        Self {
+            servers: urls.iter().map(|url| Server { url }).collect(),
+            health_check,
+            rest: rest.filter(|(key, _)| *key != "healthCheck").collect(),
+        }
+    }
 }
 
 /// Traefik's `dynamic.Server`.

@@ -39,7 +39,11 @@ impl fmt::Display for Entry {
         } = self;
         write!(f, "{at:.0}  {from} → {to}  by {by}")?;
         if !why.is_empty() {
-            write!(f, ": {why}")?;
+            // It may come from anywhere, and goes to a terminal.
+            let printable = why
+                .chars()
+                .map(|c| if c.is_control() { '\u{fffd}' } else { c });
+            write!(f, ": {}", printable.collect::<String>())?;
         }
         Ok(())
     }

@@ -2,7 +2,6 @@
 //!
 //! Through it `flip` and `status` see every Traefik behind every provider, and need to reach none of them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -96,7 +95,12 @@ pub struct Seen<'a> {
     pub unseen: f64,
 }
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
+    /// What it is sorted by.
+    fn key(&self) -> (&'a str, &'a str) {
+        (&self.instance.id, &self.provider.provider)
+    }
+
     /// Whether its provider serves this traffic and the instance has it: applied where there is a marker, else
     /// confirmed.
     pub fn has(&self, traffic: &str) -> bool {
@@ -112,9 +116,12 @@ impl Seen<'_> {
     }
 }
 
-/// The fleet: every instance that is not gone, each once, by its name.
-pub fn fleet(reports: &[Aged]) -> BTreeMap<&str, Seen<'_>> {
-    let mut fleet: BTreeMap<&str, Seen<'_>> = BTreeMap::new();
+/// The fleet: every instance that is not gone, once for each provider that it polls.
+///
+/// Two Traefiks behind two providers may share a name, or an address: both count. One that polls another provider since
+/// its own has stopped counts once: it is known by its name, or by the endpoint that is the same after a restart.
+pub fn fleet(reports: &[Aged]) -> Vec<Seen<'_>> {
+    let mut fleet = Vec::new();
     for aged in reports {
         let Aged { report, age } = aged;
         let provider_runs = aged.runs();
@@ -125,28 +132,35 @@ pub fn fleet(reports: &[Aged]) -> BTreeMap<&str, Seen<'_>> {
             } else {
                 BACKOFF.as_secs_f64()
             };
-            if unseen > instance.gone_after + backoff {
-                continue;
-            }
-            let seen = Seen {
-                instance,
-                provider: report,
-                provider_runs,
-                unseen,
-            };
-            match fleet.entry(&instance.id) {
-                std::collections::btree_map::Entry::Occupied(mut known) => {
-                    if (seen.provider_runs, -seen.unseen)
-                        > (known.get().provider_runs, -known.get().unseen)
-                    {
-                        known.insert(seen);
-                    }
-                }
-                std::collections::btree_map::Entry::Vacant(place) => {
-                    place.insert(seen);
-                }
+            if unseen <= instance.gone_after + backoff {
+                fleet.push(Seen {
+                    instance,
+                    provider: report,
+                    provider_runs,
+                    unseen,
+                });
             }
         }
     }
+    let moved = |seen: &Seen<'_>| {
+        !seen.provider_runs
+            && fleet.iter().any(|other| {
+                let named = seen.instance.id != seen.instance.address;
+                let same_endpoint = endpoint(seen.provider) == endpoint(other.provider);
+                other.instance.id == seen.instance.id
+                    && (named || same_endpoint)
+                    && (other.provider_runs || other.unseen < seen.unseen)
+            })
+    };
+    let moved: Vec<bool> = fleet.iter().map(moved).collect();
+    let mut moved = moved.into_iter();
+    fleet.retain(|_| moved.next() == Some(false));
+    fleet.sort_by(|a, b| a.key().cmp(&b.key()));
     fleet
+}
+
+/// A provider's host and port, which a restart does not change.
+fn endpoint(provider: &Report) -> &str {
+    let name = &provider.provider;
+    name.rsplit_once('/').map_or(name, |(endpoint, _)| endpoint)
 }

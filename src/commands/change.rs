@@ -31,6 +31,7 @@ pub struct ChangeFlags {
         env = "BLUEGREEN_WHY",
         default_value = "",
         hide_default_value = true,
+        value_parser = reason,
         value_name = "TEXT"
     )]
     why: String,
@@ -43,6 +44,15 @@ pub struct ChangeFlags {
     /// Say what would be done, and how the document would change; change nothing
     #[arg(long, env = "BLUEGREEN_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
     dry_run: bool,
+}
+
+/// A reason that fits into a history.
+fn reason(text: &str) -> Result<String, String> {
+    const LONGEST: usize = 1000;
+    if text.len() > LONGEST {
+        return Err(format!("it has {} bytes: at most {LONGEST}", text.len()));
+    }
+    Ok(text.to_owned())
 }
 
 /// What is there before the change.

@@ -308,12 +308,16 @@ fn use_ring() {
         .ok();
 }
 
-/// Prints data to stdout. A reader that has gone, such as `head`, is no failure.
+/// Prints data to stdout. A reader that has gone, such as `head`, is no failure; data that is lost is one.
 fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{text}")
-        .and_then(|()| stdout.flush())
-        .ok();
+    let printed = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    if let Err(error) = printed
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        talk(&format!("error: stdout can't be written: {error}"));
+        std::process::exit(Exit::Failed as i32);
+    }
 }
 
 /// Prints one JSON object to stdout.

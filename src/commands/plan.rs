@@ -26,7 +26,7 @@ impl Change<'_> {
         };
         let (old, new) = (from.map(render).unwrap_or_default(), render(&self.to));
         let instances = fleet(reports);
-        let waited_for: Vec<_> = instances.keys().copied().collect();
+        let waited_for: Vec<_> = instances.iter().map(|seen| &*seen.instance.id).collect();
         if self.common.json {
             print_json(&json!({
                 "stack": self.name, "from": from.map(ToString::to_string), "to": self.to.to_string(), "dryRun": true,

@@ -11,7 +11,8 @@ use crate::traffic::Traffic;
 
 /// Prints the document that `serve` would answer, without the store.
 ///
-/// On a terminal it is indented; else it is the very bytes that `serve` sends, and a line feed. Exit codes: 0, or 2
+/// On a terminal it is indented; else it is the very bytes that `serve` sends, and a line feed, but for a default
+/// certificate that `serve` generates. Exit codes: 0, or 2
 /// for a usage or config mistake.
 #[derive(Debug, Args)]
 pub struct Render {

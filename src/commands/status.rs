@@ -159,7 +159,7 @@ impl View<'_> {
             })
         });
         let fleet = fleet(&self.reports);
-        let instances = fleet.values().map(|seen| {
+        let instances = fleet.iter().map(|seen| {
             let instance = seen.instance;
             json!({
                 "id": instance.id, "address": instance.address, "revision": instance.revision, "held": instance.held,
@@ -241,9 +241,11 @@ impl View<'_> {
         if fleet.is_empty() {
             text.push_str("\n  no Traefik polls");
         }
-        let width = fleet.keys().map(|id| id.chars().count()).max().unwrap_or(0);
-        for (id, seen) in &fleet {
+        let widths = fleet.iter().map(|seen| seen.instance.id.chars().count());
+        let width = widths.max().unwrap_or(0);
+        for seen in &fleet {
             let instance = seen.instance;
+            let id = &instance.id;
             let current = seen.provider.revision.as_ref();
             let has = if !seen.provider_runs {
                 "its provider has stopped"

@@ -138,7 +138,8 @@ fn standing(reports: &[Aged], to: &str, without: &BTreeSet<String>) -> Standing 
         }
     }
     let mut has = Vec::new();
-    for (id, seen) in fleet(reports) {
+    for seen in fleet(reports) {
+        let id = &*seen.instance.id;
         if seen.has(to) {
             has.push(id.to_owned());
         } else if !without.contains(id) {

@@ -11,7 +11,7 @@ pub(super) struct Unusable {
     pub(super) hint: String,
 }
 
-/// Checks the URL of a server: `http` or `https`, a host, and perhaps a port.
+/// Checks the URL of a server: `http`, `https` or `h2c`, a host, and perhaps a port.
 ///
 /// Traefik takes no more of it than that: a path in it, for one, it ignores.
 pub(super) fn url(text: &str) -> Result<String, Unusable> {
@@ -25,8 +25,9 @@ pub(super) fn url(text: &str) -> Result<String, Unusable> {
         let hint = "begin it with `http://` or `https://`";
         return unusable("is a URL without a scheme", hint);
     };
-    if !["http", "https"].contains(&scheme) {
-        let hint = "only these two are supported";
+    // `h2c` is HTTP/2 without TLS, as gRPC servers speak it.
+    if !["http", "https", "h2c"].contains(&scheme.to_ascii_lowercase().as_str()) {
+        let hint = "`http`, `https` and `h2c` are what Traefik speaks";
         return unusable("is neither an `http` nor an `https` URL", hint);
     }
     if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
@@ -52,11 +53,29 @@ pub(super) fn url(text: &str) -> Result<String, Unusable> {
         let hint = "end it after the host and port";
         return unusable("is a URL with a query or fragment", hint);
     }
-    if url.path() != "/" {
+    if url.host_str().is_none_or(str::is_empty) {
+        return unusable("is a URL without a host", "name the server's host");
+    }
+    if !matches!(url.path(), "" | "/") {
         let hint = "end it after the host and port; the middleware `addPrefix` adds a path";
         return unusable("is a URL with a path, which Traefik ignores", hint);
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Checks the URL of Traefik's entrypoint: like that of a server, but without `h2c`, which is for servers only.
+pub(super) fn entry_point(text: &str) -> Result<String, Unusable> {
+    if ["http://", "https://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme))
+        || !text.contains("://")
+    {
+        return url(text);
+    }
+    Err(Unusable {
+        problem: "is neither an `http` nor an `https` URL",
+        hint: "only these two are supported".to_owned(),
+    })
 }
 
 /// Checks a reference to a service of another Traefik provider: `name@provider`.
@@ -86,6 +105,8 @@ mod tests {
             ("http://127.0.0.1:8091", "http://127.0.0.1:8091"),
             ("https://api.example.com/", "https://api.example.com"),
             ("http://[::1]:80", "http://[::1]:80"),
+            ("h2c://127.0.0.1:50051", "h2c://127.0.0.1:50051"),
+            ("HTTP://EXAMPLE.com:80", "HTTP://EXAMPLE.com:80"),
         ] {
             assert_eq!(url(text), Ok(read.to_owned()));
         }
@@ -98,6 +119,7 @@ mod tests {
             ("http://:80", "can't be read"),
             ("http://a:99999", "can't be read"),
             ("http://a:0", "port 0"),
+            ("h2c://", "without a host"),
             ("http://a b", "white space"),
             ("http://a\\b", "white space"),
             ("http://user@a", "user or password"),

@@ -11,6 +11,7 @@ use super::raw::{RawConfig, RawStack};
 use super::service::service;
 use super::{Config, Marker, Stack, address, dangling, names};
 use crate::color::Color;
+use crate::store;
 
 /// What resolving works with: the readable tree of the config, and where it came from.
 pub(super) struct Resolver<'a> {
@@ -53,7 +54,13 @@ pub(super) fn resolve(raw: RawConfig, complete: bool, resolver: &mut Resolver<'_
         let path = top.key(&name);
         resolver.name(&path, &name);
         let stack = stack(raw, &path, resolver);
-        if let Some(first) = keys.get(&stack.key) {
+        // What bluegreen writes beside a key is no key for another stack.
+        let written = [
+            stack.key.clone(),
+            store::history_key(&stack.key),
+            store::registry_key(&stack.key),
+        ];
+        if let Some(first) = written.iter().find_map(|key| keys.get(key)) {
             let other = resolver.tree.value_span(&first.key("key"));
             let key = resolver.shown(&path.key("key"), &stack.key);
             resolver
@@ -64,7 +71,7 @@ pub(super) fn resolve(raw: RawConfig, complete: bool, resolver: &mut Resolver<'_
                 .hint("give each stack a `key` of its own")
                 .other(other);
         } else {
-            keys.insert(stack.key.clone(), path);
+            keys.extend(written.map(|key| (key, path.clone())));
         }
         config.stacks.insert(name, stack);
     }
@@ -92,7 +99,7 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
     }
     let production = raw.production.and_then(|text| {
         let path = path.key("production");
-        resolver.usable(&path, &text, address::url)
+        resolver.usable(&path, &text, address::entry_point)
     });
     for key in ["preview", "checks"] {
         let path = path.key(key);

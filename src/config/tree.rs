@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, Tag};
+use serde_json::Value;
 
 use super::findings::{Findings, Source, Span, shown};
 use super::frame::{Frame, Items, Key, Size};
@@ -221,7 +222,12 @@ impl Reader<'_> {
             Ok(None) => Some(Scalar::new(text, plain)),
             Ok(Some(replaced)) => {
                 self.expand(replaced.len(), span)?;
-                let mut scalar = Scalar::new(replaced, plain);
+                // In a flow mapping a variable can't stand without quotes: alone in them it is a number all the same.
+                let alone = text.starts_with("${") && text.find('}') == Some(text.len() - 1);
+                let mut scalar = Scalar::new(replaced, plain || alone);
+                if !plain && !matches!(scalar.value, Value::Number(_) | Value::Bool(_)) {
+                    scalar = Scalar::new(scalar.text, false);
+                }
                 scalar.written = Some(text);
                 Some(scalar)
             }

@@ -18,10 +18,10 @@ use crate::registry;
 use super::hold::Cut;
 
 /// What an instance is allowed beyond its hold and cadence before it is gone: a busy host's hiccup.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(8);
 
 /// What it is allowed beyond its cadence before it lags, which is worth a line in the log.
-const LAG: Duration = Duration::from_secs(1);
+const LAG: Duration = Duration::from_secs(4);
 
 /// The cadence that is assumed of an instance that has come only once: Traefik's default `pollInterval`.
 const UNKNOWN_CADENCE: Duration = Duration::from_secs(5);

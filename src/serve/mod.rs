@@ -25,9 +25,10 @@ pub mod status;
 pub mod switch;
 pub mod tls;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -218,10 +219,7 @@ async fn write(
 }
 
 /// The default certificate, where the config asks for one.
-fn certificate_for(
-    config: &Config,
-    state_dir: &std::path::Path,
-) -> io::Result<Option<Certificate>> {
+fn certificate_for(config: &Config, state_dir: &Path) -> io::Result<Option<Certificate>> {
     if !config.generated_certificate {
         return Ok(None);
     }
@@ -236,25 +234,22 @@ fn certificate_for(
     Ok(Some(certificate))
 }
 
+/// What the state directory holds, by stack; none where that is damaged.
+type OnDisk = Option<BTreeMap<String, last_good::Kept>>;
+
 /// The state directory's file and what it holds. A directory that can't be used is no reason not to serve.
-fn open_state_dir(
-    state_dir: &std::path::Path,
-) -> (
-    Option<LastGood>,
-    std::collections::BTreeMap<String, last_good::Kept>,
-) {
+fn open_state_dir(state_dir: &Path) -> (Option<LastGood>, OnDisk) {
     let dir = state_dir.display();
     let file = LastGood::in_dir(state_dir).inspect_err(|error| {
         tracing::error!(%error, "the state directory {dir} can't be used: the last good traffic is kept in memory only");
     });
     let Ok(file) = file else {
-        return (None, Default::default());
+        return (None, Some(BTreeMap::new()));
     };
-    let on_disk = file.load().unwrap_or_else(|error| {
+    let on_disk = file.load().inspect_err(|error| {
         tracing::error!(%error, "the last good traffic on disk can't be read and is not used");
-        Default::default()
     });
-    (Some(file), on_disk)
+    (Some(file), on_disk.ok())
 }
 
 /// `host:port/` and a part that differs with each start, so that a new provider is not taken for the one before it.

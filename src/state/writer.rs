@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -18,6 +19,9 @@ use crate::store::follow::Event;
 use crate::store::{KeyState, Reading};
 use crate::traffic::Traffic;
 
+/// In this time other providers have found a store that came back, and have reported to it.
+const OTHERS_REPORT: Duration = Duration::from_millis(1500);
+
 /// The one writer of the state.
 pub struct Writer {
     state: Arc<State>,
@@ -30,17 +34,23 @@ pub struct Writer {
     store: StoreState,
     /// What was on disk at the start, and what is known since: also of stacks that the config no longer names.
     on_disk: BTreeMap<String, Kept>,
+    /// Whether something was on disk that can't be read.
+    memory_is_damaged: bool,
+    /// When the store came back.
+    back_since: Option<Instant>,
     /// What is to be on disk. Writing it is somebody else's work, because publishing must not wait for a disk.
     keep: watch::Sender<BTreeMap<String, Kept>>,
 }
 
 impl Writer {
-    /// Starts with what is on disk; nothing is published as a document before the first event.
+    /// Starts with what is on disk, or without it where that is damaged; nothing is published as a document before the first event.
     pub fn new(
         config: Config,
         certificate: Option<Certificate>,
-        on_disk: BTreeMap<String, Kept>,
+        on_disk: Option<BTreeMap<String, Kept>>,
     ) -> Self {
+        let memory_is_damaged = on_disk.is_none();
+        let on_disk = on_disk.unwrap_or_default();
         let config = Arc::new(config);
         let store = StoreState {
             connected: false,
@@ -70,6 +80,8 @@ impl Writer {
             store,
             keep: watch::Sender::new(on_disk.clone()),
             on_disk,
+            memory_is_damaged,
+            back_since: None,
         };
         writer.take_from_disk(&config);
         writer
@@ -195,6 +207,7 @@ impl Writer {
         if !self.store.connected {
             if self.store.error.is_some() {
                 tracing::info!("the store is back");
+                self.back_since = Some(Instant::now());
             }
             self.store = StoreState {
                 connected: true,
@@ -255,6 +268,14 @@ impl Writer {
                     Some(known) if known.source == Source::Default && never_set => return None,
                     None if never_set => {
                         match key.served.as_slice() {
+                            // The others may not have reported yet to a store that has just come back.
+                            [] if self
+                                .back_since
+                                .is_some_and(|at| at.elapsed() < OTHERS_REPORT) => {}
+                            [] if self.memory_is_damaged => {
+                                let problem = "the key does not exist, and the last good traffic on disk is damaged";
+                                self.on_problem(name, stack, problem.to_owned(), None);
+                            }
                             [] => self.on_never_set(name, stack),
                             [one] if self.on_served(name, stack, one) => {}
                             several => {

@@ -15,7 +15,7 @@ use super::{KeyState, Session, Store, StoreError};
 const RESYNC: Duration = Duration::from_secs(1);
 
 /// The longest delay between two tries to connect, before jitter.
-const MAX_DELAY: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_millis(500);
 
 /// What following the keys brings.
 #[derive(Clone, Debug)]

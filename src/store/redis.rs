@@ -198,7 +198,13 @@ impl Connection {
             .await
             .map_err(write_error)?;
         match answer.as_slice() {
-            [Value::Int(1)] => Ok(Outcome::Set),
+            [Value::Int(1), Value::BulkString(error)] => {
+                if !error.is_empty() {
+                    let error = String::from_utf8_lossy(error);
+                    tracing::warn!(%error, "the key is set, but the history could not be written");
+                }
+                Ok(Outcome::Set)
+            }
             [_, Value::BulkString(kind), Value::BulkString(value)] => {
                 Ok(Outcome::Conflict(match kind.as_slice() {
                     b"missing" => Reading::Missing,

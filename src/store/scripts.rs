@@ -12,8 +12,8 @@ local kind = 'value'
 if not is then kind = 'missing' elseif type(is) == 'table' then kind = 'wrong type' end
 if kind ~= ARGV[1] or (kind == 'value' and is ~= ARGV[2]) then return {0, kind, kind == 'value' and is or ''} end
 redis.call('SET', KEYS[1], ARGV[3])
-redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', unpack(ARGV, 5))
-return {1}
+local added = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', unpack(ARGV, 5))
+return {1, type(added) == 'table' and added.err or ''}
 ";
 
 /// Writes a change from outside into the history: once, however many providers have seen it, and only while the key

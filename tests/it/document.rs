@@ -24,7 +24,8 @@ stacks:
           green: http://127.0.0.1:3
           gold: elsewhere@file
         router: { middlewares: [headers, compress], priority: 50, tls: {} }
-        loadBalancer: { passHostHeader: false, sticky: { cookie: { name: "süß🍪" } } }
+        health: /well
+        loadBalancer: { healthCheck: { interval: 60s }, passHostHeader: false, sticky: { cookie: { name: "süß🍪" } } }
       admin:
         rule: Host(`admin.localhost`) && PathPrefix(`/ü`)
         servers: { blue: http://127.0.0.1:4, green: http://127.0.0.1:5, gold: http://127.0.0.1:6 }
@@ -125,6 +126,12 @@ async fn traefik_takes_the_document_of_every_traffic_and_enables_every_router() 
                 "{traffic}"
             );
         }
+        // A health check asks the service's own path.
+        let check = &services["shop-front-blue"]["loadBalancer"]["healthCheck"];
+        assert_eq!(
+            *check,
+            serde_json::json!({ "interval": "60s", "path": "/well" })
+        );
         assert_eq!(
             services.contains_key("shop-admin"),
             shares > 1,

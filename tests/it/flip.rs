@@ -388,3 +388,41 @@ async fn usage_mistakes_are_exit_2() {
         .run()
         .await;
 }
+
+/// Two Traefiks behind two providers may have one name, or one address: the one that is stopped still counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_name_behind_two_providers_is_two_instances() {
+    let (redis, stack) = (Redis::start().await, Stack::start().await);
+    let config = stack.config();
+    let (one, two) = (
+        stack.provider(&config, &redis).await,
+        stack.provider(&config, &redis).await,
+    );
+    let _first = stack.plain_traefik(&one, "edge").await;
+    let second = stack.plain_traefik(&two, "edge").await;
+    confirmed(&one, 2).await;
+    second.stop();
+    let run = Cli::new(&["flip", "green", "--no-verify", "--timeout", "2"]).of(&one);
+    run.code(5)
+        .stderr("edge")
+        .stderr("rolled back to blue")
+        .run()
+        .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_said() {
+    let (redis, stack) = (Redis::start().await, Stack::start().await);
+    let provider = stack.provider(&stack.config(), &redis).await;
+    redis.cli(&["SET", "{active}:history", "no stream"]).await;
+    let run = Cli::new(&["flip", "green", "--no-verify", "--no-wait"]).of(&provider);
+    run.stdout("blue → green")
+        .stderr("the history could not be written")
+        .run()
+        .await;
+    let long = "x".repeat(1001);
+    let run = Cli::new(&["flip", "blue", "--why", &long])
+        .of(&provider)
+        .code(2);
+    run.stderr("at most 1000").run().await;
+}

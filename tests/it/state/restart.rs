@@ -268,3 +268,35 @@ async fn a_provider_without_a_memory_asks_the_others_where_redis_lost_the_key() 
     assert_eq!(serves_now(&two).await, "green");
     assert_eq!(two.status().await["stacks"]["deals"]["source"], "providers");
 }
+
+/// The others may need a moment to find a Redis that is back, and to report to it.
+#[tokio::test]
+async fn a_provider_that_waited_for_redis_lets_the_others_report_first() {
+    let mut redis = Redis::start().await;
+    let one = provider(&redis).await;
+    redis.cli(&["SET", "active", "green"]).await;
+    serves(&one, "green").await;
+    redis.kill();
+    let two = provider(&redis).await;
+    assert_eq!(two.get("/traefik").await.status, 503);
+    redis.restart().await;
+    serves(&two, "green").await;
+    assert_eq!(two.log().count("never been set"), 0);
+}
+
+/// What can't be read is not nothing: the key may have been set before.
+#[tokio::test]
+async fn a_damaged_memory_and_a_key_that_is_gone_is_503_until_it_is_set() {
+    let redis = Redis::start().await;
+    let mut provider = provider(&redis).await;
+    redis.cli(&["SET", "active", "green"]).await;
+    on_disk(&provider, "green").await;
+    provider.kill();
+    fs::write(provider.state_dir().join("traffic.json"), "{garbage").unwrap();
+    redis.cli(&["FLUSHALL"]).await;
+    provider.restart().await;
+    assert_eq!(provider.get("/traefik").await.status, 503);
+    has_problem(&provider, "on disk is damaged").await;
+    redis.cli(&["SET", "active", "green"]).await;
+    serves(&provider, "green").await;
+}
