@@ -49,7 +49,7 @@ pub(super) struct RawStack {
     /// Traefik's entrypoints for the routers; without it, Traefik's default ones.
     #[serde(default)]
     pub(super) entry_points: Vec<String>,
-    /// Where this host reaches Traefik's entrypoint, such as `http://127.0.0.1:80`; for `flip` and `verify`.
+    /// Where this host reaches Traefik's entrypoint, such as `http://127.0.0.1:80`.
     pub(super) production: Option<String>,
     /// How to see a color that has no traffic. It is read, but this version does not act on it.
     #[serde(rename = "preview")]
@@ -58,10 +58,10 @@ pub(super) struct RawStack {
     #[serde(default)]
     #[schemars(extend("minProperties" = 1))]
     pub(super) services: BTreeMap<String, RawService>,
-    /// The compose project of each color, for `verify`.
+    /// The compose project of each color.
     #[serde(default)]
     pub(super) containers: BTreeMap<String, String>,
-    /// Smoke tests, for `verify`. They are read, but this version does not act on them.
+    /// Smoke tests. They are read, but this version does not act on them.
     #[serde(default, rename = "checks")]
     pub(super) _checks: Vec<Map<String, Value>>,
 }
