@@ -1,9 +1,11 @@
 //! The one writer of the state: what the store and the config file say becomes what is served.
 
+mod key;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -11,16 +13,11 @@ use tokio::sync::watch;
 
 use super::{Counters, OutsideChange, Serving, Source, StackState, State, StoreState};
 use crate::certificate::Certificate;
-use crate::config::{Config, Stack};
+use crate::config::Config;
 use crate::document::{self, Revision};
-use crate::history::{Entry, OUTSIDE};
 use crate::last_good::Kept;
 use crate::store::follow::Event;
-use crate::store::{KeyState, Reading};
 use crate::traffic::Traffic;
-
-/// In this time other providers have found a store that came back, and have reported to it.
-const OTHERS_REPORT: Duration = Duration::from_millis(1500);
 
 /// The one writer of the state.
 pub struct Writer {
@@ -244,225 +241,6 @@ impl Writer {
             since: Timestamp::now(),
             error: Some(reason),
         };
-    }
-
-    /// What one key means for its stack.
-    fn on_key(&mut self, name: &str, stack: &Stack, key: &KeyState) -> Option<OutsideChange> {
-        let problem = match &key.reading {
-            Reading::Value(value) => match Traffic::parse(value, &stack.colors) {
-                Ok(traffic) => {
-                    if self.problems.remove(name).is_some() {
-                        tracing::info!(
-                            stack = name,
-                            key = stack.key,
-                            "the key holds a traffic value again"
-                        );
-                    }
-                    return self.on_traffic(name, stack, traffic, value, key.newest.as_ref());
-                }
-                Err(error) => error.to_string(),
-            },
-            Reading::Missing => {
-                let never_set = key.newest.is_none();
-                match self.stacks.get(name) {
-                    Some(known) if known.source == Source::Default && never_set => return None,
-                    None if never_set => {
-                        match key.served.as_slice() {
-                            // The others may not have reported yet to a store that has just come back.
-                            [] if self
-                                .back_since
-                                .is_some_and(|at| at.elapsed() < OTHERS_REPORT) => {}
-                            [] if self.memory_is_damaged => {
-                                let problem = "the key does not exist, and the last good traffic on disk is damaged";
-                                self.on_problem(name, stack, problem.to_owned(), None);
-                            }
-                            [] => self.on_never_set(name, stack),
-                            [one] if self.on_served(name, stack, one) => {}
-                            several => {
-                                let problem = format!(
-                                    "the key does not exist, and other providers serve {}",
-                                    several.join(" and ")
-                                );
-                                self.on_problem(name, stack, problem, None);
-                            }
-                        }
-                        return None;
-                    }
-                    _ => "the key does not exist any more".to_owned(),
-                }
-            }
-            Reading::WrongType(what) => what.clone(),
-        };
-        self.on_problem(name, stack, problem, key.newest.as_ref());
-        None
-    }
-
-    /// A key that has never been set: the first color.
-    fn on_never_set(&mut self, name: &str, stack: &Stack) {
-        let first = StackState {
-            traffic: Traffic::all_to(stack.colors[0].clone()),
-            since: Timestamp::now(),
-            by: String::new(),
-            source: Source::Default,
-        };
-        tracing::info!(
-            stack = name,
-            key = stack.key,
-            traffic = first.traffic.to_string(),
-            "the key has never been set: the first color has the traffic"
-        );
-        self.stacks.insert(name.to_owned(), first);
-    }
-
-    /// A key that seems never set, of a stack that other providers serve: a store that lost all it knew looks like
-    /// that. They know what the last good traffic is.
-    fn on_served(&mut self, name: &str, stack: &Stack, served: &str) -> bool {
-        let Ok(traffic) = Traffic::parse(served.as_bytes(), &stack.colors) else {
-            return false;
-        };
-        if traffic == Traffic::all_to(stack.colors[0].clone()) {
-            self.on_never_set(name, stack);
-            return true;
-        }
-        tracing::warn!(
-            stack = name,
-            key = stack.key,
-            traffic = served,
-            "the key does not exist, but other providers serve this traffic: it stands"
-        );
-        let state = StackState {
-            traffic,
-            since: Timestamp::now(),
-            by: String::new(),
-            source: Source::Providers,
-        };
-        self.stacks.insert(name.to_owned(), state);
-        true
-    }
-
-    /// An explicit, valid value.
-    fn on_traffic(
-        &mut self,
-        name: &str,
-        stack: &Stack,
-        traffic: Traffic,
-        value: &[u8],
-        newest: Option<&Entry>,
-    ) -> Option<OutsideChange> {
-        let told = newest.filter(|entry| entry.to == traffic.to_string());
-        let known = self.stacks.get(name);
-        if let Some(known) = known
-            && known.traffic == traffic
-        {
-            // The same traffic; perhaps it is known better now who set it.
-            let by = told.map_or(known.by.as_str(), |entry| &entry.by).to_owned();
-            let since = told.map_or(known.since, |entry| entry.at);
-            let source = Source::Store;
-            self.stacks.insert(
-                name.to_owned(),
-                StackState {
-                    traffic,
-                    since,
-                    by,
-                    source,
-                },
-            );
-            return None;
-        }
-        let from = known.map(|known| known.traffic.to_string());
-        let since = told.map_or_else(Timestamp::now, |entry| entry.at);
-        let by = told.map_or(OUTSIDE, |entry| &entry.by).to_owned();
-        match &from {
-            Some(from) => {
-                self.state.counters.changes.fetch_add(1, Ordering::Relaxed);
-                let why = told
-                    .map(|entry| entry.why.as_str())
-                    .filter(|why| !why.is_empty());
-                tracing::info!(
-                    stack = name,
-                    from,
-                    to = traffic.to_string(),
-                    by,
-                    why,
-                    "the traffic moves"
-                );
-            }
-            None => tracing::info!(
-                stack = name,
-                traffic = traffic.to_string(),
-                by,
-                "the key tells the traffic"
-            ),
-        }
-        // Where nothing was known here, it may have been set while no provider ran: the history says what was before.
-        let before = from.or_else(|| newest.map(|entry| entry.to.clone()));
-        let outside = before.filter(|_| told.is_none()).map(|from| OutsideChange {
-            key: stack.key.clone(),
-            value: value.to_owned(),
-            entry: Entry {
-                at: since,
-                from,
-                to: traffic.to_string(),
-                by: by.clone(),
-                why: String::new(),
-            },
-        });
-        let source = Source::Store;
-        self.stacks.insert(
-            name.to_owned(),
-            StackState {
-                traffic,
-                since,
-                by,
-                source,
-            },
-        );
-        outside
-    }
-
-    /// The key says nothing that could be followed. Logged once, until it says something else.
-    fn on_problem(&mut self, name: &str, stack: &Stack, problem: String, newest: Option<&Entry>) {
-        // What the key has not said itself to this provider yields to a newer change, which it has not seen.
-        let yields = |known: &StackState, newest: &Entry| {
-            matches!(known.source, Source::Disk | Source::Default) && known.since < newest.at
-        };
-        if let Some(newest) = newest
-            && self
-                .stacks
-                .get(name)
-                .is_none_or(|known| yields(known, newest))
-            && let Ok(traffic) = Traffic::parse(newest.to.as_bytes(), &stack.colors)
-        {
-            let state = StackState {
-                traffic,
-                since: newest.at,
-                by: newest.by.clone(),
-                source: Source::History,
-            };
-            self.stacks.insert(name.to_owned(), state);
-        }
-        if self.problems.get(name) == Some(&problem) {
-            return;
-        }
-        self.state
-            .counters
-            .unusable_values
-            .fetch_add(1, Ordering::Relaxed);
-        let key = &stack.key;
-        match self.stacks.get(name) {
-            Some(known) => tracing::warn!(
-                stack = name, key, problem, traffic = %known.traffic,
-                "the key holds no traffic value; the last good traffic stands: set it with `bluegreen flip` or `SET`"
-            ),
-            None => tracing::error!(
-                stack = name,
-                key,
-                problem,
-                "the key holds no traffic value and no earlier one is known: \
-                 the endpoint answers 503 until it is set to a color"
-            ),
-        }
-        self.problems.insert(name.to_owned(), problem);
     }
 
     /// Publishes what is known now.
