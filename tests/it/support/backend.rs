@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Interval;
 
+use super::eventually;
 use super::port::{free_port, loopback};
 
 /// The time between two events of `/stream`.
@@ -108,7 +109,11 @@ impl Backend {
 }
 
 async fn serve(address: SocketAddr, state: &Arc<State>) -> JoinSet<()> {
-    let listener = TcpListener::bind(address).await.unwrap();
+    // A process that is being started by another test holds the probe of the port for a moment, until its exec.
+    let listener = eventually("the port is free", Duration::from_secs(5), async || {
+        TcpListener::bind(address).await
+    })
+    .await;
     let state = Arc::clone(state);
     let mut running = JoinSet::new();
     running.spawn(async move {
