@@ -143,6 +143,10 @@ impl Fleet {
         let known = instance.connections.entry(connection).or_default();
         known.confirmed.clone_from(&known.sent);
         poll.last_sent.clone_from(&known.sent);
+        if known.sent.is_none() {
+            // It may be a new process under the same name: what the one before routed by says nothing of it.
+            instance.applied = None;
+        }
         if let Some(answered) = known.answered {
             let gap = now.duration_since(answered);
             // A longer gap counts at once, a shorter one little by little.

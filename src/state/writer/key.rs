@@ -129,27 +129,24 @@ impl Writer {
     ) -> Option<OutsideChange> {
         let told = newest.filter(|entry| entry.to == traffic.to_string());
         let known = self.stacks.get(name);
-        if let Some(known) = known
-            && known.traffic == traffic
-        {
-            // The same traffic; perhaps it is known better now who set it.
-            let by = told.map_or(known.by.as_str(), |entry| &entry.by).to_owned();
-            let since = told.map_or(known.since, |entry| entry.at);
-            let source = Source::Store;
-            self.stacks.insert(
-                name.to_owned(),
-                StackState {
-                    traffic,
-                    since,
-                    by,
-                    source,
-                },
-            );
+        let same = known.filter(|known| known.traffic == traffic);
+        // Of the same traffic it is perhaps known better now who set it.
+        let (since, by) = match (told, same) {
+            (Some(entry), _) => (entry.at, entry.by.clone()),
+            (None, Some(known)) => (known.since, known.by.clone()),
+            (None, None) => (Timestamp::now(), OUTSIDE.to_owned()),
+        };
+        let state = StackState {
+            traffic: traffic.clone(),
+            since,
+            by: by.clone(),
+            source: Source::Store,
+        };
+        if same.is_some() {
+            self.stacks.insert(name.to_owned(), state);
             return None;
         }
         let from = known.map(|known| known.traffic.to_string());
-        let since = told.map_or_else(Timestamp::now, |entry| entry.at);
-        let by = told.map_or(OUTSIDE, |entry| &entry.by).to_owned();
         match &from {
             Some(from) => {
                 self.state.counters.changes.fetch_add(1, Ordering::Relaxed);
@@ -185,16 +182,7 @@ impl Writer {
                 why: String::new(),
             },
         });
-        let source = Source::Store;
-        self.stacks.insert(
-            name.to_owned(),
-            StackState {
-                traffic,
-                since,
-                by,
-                source,
-            },
-        );
+        self.stacks.insert(name.to_owned(), state);
         outside
     }
 

@@ -11,7 +11,7 @@
 
 #![allow(
     dead_code,
-    reason = "one harness for all tests, while some of them are still being written"
+    reason = "the benchmark shares this harness and uses a part of it"
 )]
 
 pub(crate) mod backend;
