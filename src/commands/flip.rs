@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::change::{Change, ChangeFlags, look};
+use super::before::look;
+use super::change::{Change, ChangeFlags};
 use super::{Common, Exit, Failure, block_on, talk};
 use crate::color::Color;
 use crate::traffic::Traffic;

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod before;
 pub mod change;
 pub mod check;
 pub mod completions;

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::change::{Change, ChangeFlags, look};
+use super::before::look;
+use super::change::{Change, ChangeFlags};
 use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on};
 use crate::history;
 use crate::traffic::Traffic;

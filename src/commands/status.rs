@@ -8,7 +8,8 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::change::{in_force, shown};
+use super::before::in_force;
+use super::change::shown;
 use super::{Common, Failure, block_on, print, print_json};
 use crate::config::{Config, Stack};
 use crate::registry::{Aged, fleet};

@@ -1,0 +1,86 @@
+//! What is there before a change: the key, the reports of the providers, and the traffic in force.
+
+use std::collections::BTreeSet;
+
+use super::{Exit, Failure, NOTHING_CHANGED};
+use crate::config::Stack;
+use crate::registry::Aged;
+use crate::store::{KeyState, Reading, Session, Store};
+use crate::traffic::Traffic;
+
+/// What is there before the change.
+pub struct Before {
+    /// The connection that it was read over.
+    pub session: Session,
+    /// What the key and the history say.
+    pub key: KeyState,
+    /// What the providers say.
+    pub reports: Vec<Aged>,
+    /// The traffic in force, where anybody knows it.
+    pub traffic: Option<Traffic>,
+}
+
+impl Before {
+    /// The traffic in force.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody knows it.
+    pub fn known_traffic(&self, key: &str) -> Result<&Traffic, Failure> {
+        self.traffic.as_ref().ok_or_else(|| {
+            Failure::new(Exit::Failed, format!("it is not known which traffic is in force: the key `{key}` holds no traffic value"))
+                .hint("no provider runs and the history does not tell; name the color, as in `bluegreen flip blue`")
+        })
+    }
+}
+
+/// Reads what is there.
+///
+/// # Errors
+///
+/// Where the store can't be reached.
+pub async fn look(store: &Store, stack: &Stack) -> Result<Before, Failure> {
+    let failed = |error| Failure::store(store, &error, NOTHING_CHANGED);
+    let mut session = store.connect().await.map_err(failed)?;
+    let mut keys = session
+        .read(std::slice::from_ref(&stack.key))
+        .await
+        .map_err(failed)?;
+    let reports = session.reports(&stack.key).await.map_err(failed)?;
+    let key = keys.remove(&stack.key).unwrap_or(KeyState {
+        reading: Reading::Missing,
+        newest: None,
+        served: Vec::new(),
+    });
+    let traffic = in_force(stack, &key, &reports);
+    Ok(Before {
+        session,
+        key,
+        reports,
+        traffic,
+    })
+}
+
+/// The traffic in force: what the key says; else what all providers serve; else what the history says; else the first
+/// color, where the key has never been set.
+pub fn in_force(stack: &Stack, key: &KeyState, reports: &[Aged]) -> Option<Traffic> {
+    let parse = |text: &str| Traffic::parse(text.as_bytes(), &stack.colors).ok();
+    if let Reading::Value(value) = &key.reading
+        && let Ok(traffic) = Traffic::parse(value, &stack.colors)
+    {
+        return Some(traffic);
+    }
+    let served: BTreeSet<_> = reports
+        .iter()
+        .filter(|aged| aged.runs())
+        .filter_map(|aged| aged.report.traffic.as_deref())
+        .collect();
+    if let (1, Some(traffic)) = (served.len(), served.first()) {
+        return parse(traffic);
+    }
+    match (&key.newest, &key.reading) {
+        (Some(newest), _) => parse(&newest.to),
+        (None, Reading::Missing) => Some(Traffic::all_to(stack.colors[0].clone())),
+        (None, _) => None,
+    }
+}
