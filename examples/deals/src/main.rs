@@ -1,0 +1,3 @@
+//! The services of the example.
+
+fn main() {}
