@@ -11,6 +11,7 @@ mod document;
 mod fleet;
 mod flip;
 mod harness;
+mod healthcheck;
 mod hold;
 mod listener;
 mod state;
