@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{HeaderMap, Request};
+use hyper::{HeaderMap, Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -43,7 +43,7 @@ impl Answer {
 }
 
 /// One connection that stays open.
-pub(crate) struct Connection(SendRequest<Empty<Bytes>>);
+pub(crate) struct Connection(SendRequest<Full<Bytes>>);
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Result<Self, String> {
@@ -65,11 +65,27 @@ impl Connection {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<Answer, String> {
-        let mut request = Request::get(path).header("Host", host);
+        self.send(Method::GET, host, path, headers, Bytes::new())
+            .await
+    }
+
+    /// Any request.
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, String> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("Host", host);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Empty::new()).map_err(|e| e.to_string())?;
+        let request = request.body(Full::from(body)).map_err(|e| e.to_string())?;
         let whole = async {
             self.0.ready().await?;
             let (parts, body) = self.0.send_request(request).await?.into_parts();
@@ -98,4 +114,21 @@ pub(crate) async fn get(
         .await?
         .get(host, path, headers)
         .await
+}
+
+/// One request with a JSON body, or without a body where it is null, on a connection of its own.
+pub(crate) async fn send(
+    address: SocketAddr,
+    method: Method,
+    host: &str,
+    path: &str,
+    body: &serde_json::Value,
+) -> Result<Answer, String> {
+    let json = [("Content-Type", "application/json")];
+    let (headers, body) = match body {
+        serde_json::Value::Null => (&json[..0], Bytes::new()),
+        body => (&json[..], body.to_string().into()),
+    };
+    let mut connection = Connection::open(address).await?;
+    connection.send(method, host, path, headers, body).await
 }
