@@ -7,6 +7,7 @@
 )]
 
 mod config;
+mod deals;
 mod document;
 mod fleet;
 mod flip;

@@ -1,12 +1,12 @@
-//! A plain HTTP client: one GET, or many on one keep-alive connection.
+//! A plain HTTP client: one request, or many on one keep-alive connection.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{HeaderMap, Request};
+use hyper::{HeaderMap, Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -43,7 +43,7 @@ impl Answer {
 }
 
 /// One connection that stays open.
-pub(crate) struct Connection(SendRequest<Empty<Bytes>>);
+pub(crate) struct Connection(SendRequest<Full<Bytes>>);
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Result<Self, String> {
@@ -65,11 +65,26 @@ impl Connection {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<Answer, String> {
-        let mut request = Request::get(path).header("Host", host);
+        self.send(Method::GET, host, path, headers, "").await
+    }
+
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Answer, String> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("Host", host);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Empty::new()).map_err(|e| e.to_string())?;
+        let body = Full::from(body.to_owned());
+        let request = request.body(body).map_err(|e| e.to_string())?;
         let whole = async {
             self.0.ready().await?;
             let (parts, body) = self.0.send_request(request).await?.into_parts();
@@ -97,5 +112,22 @@ pub(crate) async fn get(
     Connection::open(address)
         .await?
         .get(host, path, headers)
+        .await
+}
+
+/// One request with a JSON body, or without a body, on a connection of its own.
+pub(crate) async fn send(
+    address: SocketAddr,
+    method: Method,
+    host: &str,
+    path: &str,
+    body: Option<&serde_json::Value>,
+) -> Result<Answer, String> {
+    let headers = [("Content-Type", "application/json")];
+    let headers = if body.is_some() { &headers[..] } else { &[] };
+    let body = body.map(ToString::to_string).unwrap_or_default();
+    Connection::open(address)
+        .await?
+        .send(method, host, path, headers, &body)
         .await
 }
