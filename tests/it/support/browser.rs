@@ -80,7 +80,10 @@ impl Browser {
     pub(crate) async fn text(&self, id: &str) -> String {
         let element = self.driver().find(thirtyfour::By::Id(id)).await;
         let element = element.unwrap_or_else(|error| panic!("#{id}: {error}"));
-        element.text().await.unwrap_or_default()
+        element
+            .text()
+            .await
+            .unwrap_or_else(|error| panic!("#{id}: {error}"))
     }
 
     /// Waits until the page shows this text in the element.
@@ -93,6 +96,26 @@ impl Browser {
             } else {
                 Err(format!("`{shown}`"))
             }
+        })
+        .await;
+    }
+
+    /// Waits until the element can be seen, and has text.
+    pub(crate) async fn appears(&self, id: &str) {
+        let what = format!("#{id} appears");
+        eventually(&what, PATIENCE, async || {
+            let shown = !self.text(id).await.is_empty();
+            if shown { Ok(()) } else { Err("hidden") }
+        })
+        .await;
+    }
+
+    /// Waits until the element can't be seen.
+    pub(crate) async fn disappears(&self, id: &str) {
+        let what = format!("#{id} disappears");
+        eventually(&what, PATIENCE, async || {
+            let shown = self.text(id).await;
+            if shown.is_empty() { Ok(()) } else { Err(shown) }
         })
         .await;
     }
