@@ -5,7 +5,7 @@ demo: ## the whole stack on this machine, to flip by hand
 	@examples/demo
 
 test: ## every test, against the real Traefik and the real Redis
-	scripts/install-tools
+	scripts/install-tools --tests
 	cargo test
 
 bench: ## how long a flip takes, ours beside Traefik's own ways, all in one run

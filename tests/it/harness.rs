@@ -8,6 +8,7 @@ use crate::support::cli::Cli;
 use crate::support::http;
 use crate::support::load::Load;
 use crate::support::poll::{Poller, request};
+use crate::support::postgres::Postgres;
 use crate::support::provider;
 use crate::support::redis::Redis;
 use crate::support::traefik::Options;
@@ -44,6 +45,21 @@ async fn a_stopped_redis_keeps_its_connections_and_answers_later() {
         .await
         .unwrap();
     assert_eq!(ping, "PONG");
+}
+
+#[tokio::test]
+async fn postgres_keeps_what_was_committed_when_it_is_killed() {
+    let mut postgres = Postgres::start().await;
+    postgres
+        .sql("CREATE TABLE kept (n int, text text); INSERT INTO kept VALUES (1, NULL), (2, 'x')")
+        .await;
+    postgres.kill().await;
+    postgres.restart().await;
+    let kept = "SELECT * FROM kept ORDER BY n";
+    assert_eq!(postgres.sql(kept).await, ["1|", "2|x"]);
+    assert!(postgres.terminate().await.success());
+    postgres.restart().await;
+    assert_eq!(postgres.sql(kept).await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

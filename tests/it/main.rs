@@ -8,6 +8,7 @@
 
 mod compose;
 mod config;
+mod deals;
 mod document;
 mod fleet;
 mod flip;

@@ -1,8 +1,9 @@
 //! The harness: real processes, each with its own folder and its own free ports on loopback.
 //!
-//! - [`redis`], [`traefik`], [`provider`]: the real programs, killed on drop, their logs shown when a test fails
+//! - [`redis`], [`postgres`], [`traefik`], [`provider`], [`browser`]: the real programs, killed on drop, their logs shown when a test fails
 //! - [`backend`]: the servers behind Traefik, in this process
 //! - [`stack`]: the stack that most tests flip
+//! - [`deals`]: the example's services, as processes
 //! - [`cli`]: one run of the command line, with everything expected that it may print
 //! - [`load`], [`poll`], [`http`]: clients: constant load, a hand-made poller, a plain GET
 //! - [`eventually`]: waits for what becomes true, instead of sleeping
@@ -15,12 +16,15 @@
 )]
 
 pub(crate) mod backend;
+pub(crate) mod browser;
 pub(crate) mod cli;
+pub(crate) mod deals;
 pub(crate) mod eventually;
 pub(crate) mod http;
 pub(crate) mod load;
 pub(crate) mod poll;
 pub(crate) mod port;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod provider;
 pub(crate) mod redis;
