@@ -5,6 +5,7 @@ pub mod change;
 pub mod check;
 pub mod completions;
 pub mod flip;
+pub mod healthcheck;
 pub mod history;
 pub mod plan;
 pub mod progress;
@@ -60,6 +61,7 @@ enum Command {
     Check(check::Check),
     Render(render::Render),
     Schema(schema::Schema),
+    Healthcheck(healthcheck::Healthcheck),
     Completions(completions::Completions),
 }
 
@@ -191,6 +193,7 @@ impl Arguments {
             Command::Check(command) => command.run(&common),
             Command::Render(command) => command.run(&common),
             Command::Schema(command) => command.run(),
+            Command::Healthcheck(command) => command.run(&common),
             Command::Completions(command) => command.run(),
         };
         match outcome {

@@ -1,14 +1,18 @@
-//! TLS of the endpoint, and client certificates: Traefik's `providers.http.tls`.
+//! TLS of the endpoint, client certificates (Traefik's `providers.http.tls`), and how the endpoint asks itself.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use tokio_rustls::TlsAcceptor;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// Reads what the endpoint needs to speak TLS: its certificate chain and key, and, where only known clients may come,
 /// the certificates of those that sign theirs. All in PEM.
@@ -38,6 +42,71 @@ pub fn acceptor(
     let config = config.with_single_cert(chain, private_key);
     let config = config.map_err(|error| unusable(certificate, error))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// What speaks TLS to a provider that shows this certificate, the first in the file, and to no other: neither its name
+/// nor who signed it nor its dates matter.
+///
+/// # Errors
+///
+/// The file can't be read, or holds no certificate.
+pub fn connector(certificate: &Path) -> io::Result<TlsConnector> {
+    let pinned = Pinned {
+        certificate: certificates(certificate)?.swap_remove(0),
+        algorithms: ring::default_provider().signature_verification_algorithms,
+    };
+    let config = ClientConfig::builder()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(pinned))
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// Takes one certificate, whose key the server must have.
+#[derive(Debug)]
+struct Pinned {
+    certificate: CertificateDer<'static>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if *end_entity == self.certificate {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            let reason = "it shows another certificate than the one given";
+            Err(rustls::Error::General(reason.into()))
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
 }
 
 fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {

@@ -6,12 +6,14 @@
     reason = "what fails here is a failed test"
 )]
 
+mod compose;
 mod config;
 mod deals;
 mod document;
 mod fleet;
 mod flip;
 mod harness;
+mod healthcheck;
 mod hold;
 mod listener;
 mod state;

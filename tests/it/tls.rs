@@ -77,6 +77,21 @@ async fn traefik_polls_over_tls_with_a_client_certificate() {
     redis.cli(&["SET", "active", "green"]).await;
     known.wait_for(HOSTS[0], "green").await;
 
+    // What may not come in itself asks only whether the right one listens.
+    let healthcheck = |certificate: &str| {
+        Cli::new(&["healthcheck"])
+            .env("BLUEGREEN_LISTEN", &provider.address().to_string())
+            .env("BLUEGREEN_TLS_CERT", &authority.file(certificate))
+    };
+    let asks = "it listens, and asks for a client certificate\n";
+    healthcheck("endpoint.pem").stdout_is(asks).run().await;
+    let another = "it shows another certificate than the one given";
+    healthcheck("traefik.pem")
+        .code(1)
+        .stderr(another)
+        .run()
+        .await;
+
     let unknown = traefik("unknown").start().await;
     unknown.log().contains("certificate required").await;
     assert_eq!(unknown.get(HOSTS[0], "/").await.status, 404);

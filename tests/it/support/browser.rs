@@ -119,21 +119,16 @@ impl Browser {
         let by = json!({"using": "css selector", "value": format!("#{id}")});
         let element = self.post("/element", &by).await?;
         let path = format!("/element/{}/text", element[ELEMENT].as_str().unwrap());
-        let text = self.send(Method::GET, &path, None).await?;
+        let text = self.send(Method::GET, &path, &Value::Null).await?;
         Ok(text.as_str().unwrap().to_owned())
     }
 
     async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
-        self.send(Method::POST, path, Some(body)).await
+        self.send(Method::POST, path, body).await
     }
 
     /// One command of the session.
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, String> {
+    async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, String> {
         let path = format!("{}{path}", self.session);
         let answer = http::send(loopback(self.port), method, "localhost", &path, body).await?;
         let value = answer.json()["value"].take();

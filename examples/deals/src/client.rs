@@ -1,0 +1,96 @@
+//! The API of the own color, as the MCP server and the dashboard use it.
+
+use reqwest::{Method, Response, StatusCode, Url};
+use serde_json::Value;
+
+use crate::health;
+
+/// The Deal Lifecycle API at one address.
+#[derive(Clone, Debug)]
+pub(crate) struct DealsApi {
+    url: Url,
+    client: reqwest::Client,
+}
+
+/// Why there is no answer to use.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The API has refused, and said why.
+    Refused(Value),
+    /// The API is away, or answers something else.
+    Away(String),
+}
+
+impl DealsApi {
+    /// # Errors
+    ///
+    /// The system lends no connections.
+    pub(crate) fn new(url: Url) -> Result<Self, reqwest::Error> {
+        // The API itself waits that long for its database, and then answers.
+        let client = reqwest::Client::builder().timeout(3 * health::PATIENCE);
+        Ok(Self {
+            url,
+            client: client.build()?,
+        })
+    }
+
+    /// Asks for a path, such as `/deals/7/submit`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
+        let answer = self.send(method, path, body).await?;
+        let status = answer.status();
+        let body: Result<Value, _> = answer.json().await;
+        match body {
+            Ok(body) if status.is_success() => Ok(body),
+            Ok(body) if status.is_client_error() => Err(Failure::Refused(body)),
+            Ok(body) => Err(Failure::Away(format!("the API answers {status}: {body}"))),
+            Err(_) => Err(Failure::Away(format!("the API answers {status}"))),
+        }
+    }
+
+    /// Whether the API is well.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer with 200 soon enough.
+    pub(crate) async fn health(&self) -> Result<(), String> {
+        let answer = self.send(Method::GET, "/health", None);
+        match tokio::time::timeout(health::PATIENCE, answer).await {
+            Ok(Ok(answer)) if answer.status() == StatusCode::OK => Ok(()),
+            Ok(Ok(answer)) => Err(format!("the API answers {}", answer.status())),
+            Ok(Err(Failure::Refused(why))) => Err(why.to_string()),
+            Ok(Err(Failure::Away(why))) => Err(why),
+            Err(_) => Err("the API does not answer".to_owned()),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Response, Failure> {
+        let away = |why: String| Failure::Away(format!("the API can't be asked: {why}"));
+        let url = self
+            .url
+            .join(path)
+            .map_err(|error| away(error.to_string()))?;
+        let mut request = self.client.request(method, url);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        request.send().await.map_err(|error| {
+            // Its cause says more than the error itself.
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            away(cause.unwrap_or_else(|| error.to_string()))
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! What all services have in common: who they are, how they listen, and how they end.
+
+use std::error::Error;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt;
+use clap::Args;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How long requests that run may take after SIGTERM.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Of which deployment this process is a part.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Deployment {
+    /// The color, such as `blue`
+    #[arg(long, env = "COLOR", value_parser = header_value)]
+    pub(crate) color: String,
+    /// What was deployed
+    #[arg(long, env = "VERSION", default_value = env!("CARGO_PKG_VERSION"), value_parser = header_value)]
+    pub(crate) version: String,
+}
+
+/// Both go into headers, so they have to fit there.
+fn header_value(text: &str) -> Result<String, String> {
+    let fits = HeaderValue::from_str(text).is_ok() && !text.is_empty();
+    if fits && text.is_ascii() {
+        Ok(text.to_owned())
+    } else {
+        Err("a header can't hold this: give it some plain characters".to_owned())
+    }
+}
+
+impl Deployment {
+    /// What a service says of itself.
+    pub(crate) fn card(&self, service: &str) -> Value {
+        json!({ "service": service, "color": self.color, "version": self.version })
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, and then until everything that runs has ended, or the grace is over.
+///
+/// `stop` is cancelled at the signal, for streams that would not end by themselves.
+///
+/// # Errors
+///
+/// The address can't be listened on.
+pub(crate) async fn serve(
+    service: &'static str,
+    deployment: &Deployment,
+    listen: SocketAddr,
+    router: Router,
+    stop: CancellationToken,
+) -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|error| format!("{listen} can't be listened on: {error}"))?;
+    let Deployment { color, version } = deployment;
+    let address = listener.local_addr()?;
+    announce(&format!(
+        "{service} {color}, version {version}, listens on http://{address}"
+    ));
+
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let signaled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        signaled.cancel();
+    });
+
+    // An answer must not wait for the acknowledgment of the one before.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    let router = with_headers(router.fallback(not_found), deployment)?;
+    let stopped = stop.clone().cancelled_owned();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stopped);
+    tokio::select! {
+        served = serving => Ok(served?),
+        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => {
+            say("some requests did not end within the grace");
+            Ok(())
+        }
+    }
+}
+
+/// Every answer tells which deployment gave it, also one that nothing is there.
+fn with_headers(router: Router, deployment: &Deployment) -> Result<Router, Box<dyn Error>> {
+    let color = HeaderValue::from_str(&deployment.color)?;
+    let version = HeaderValue::from_str(&deployment.version)?;
+    Ok(router.layer(map_response(move |mut response: Response| {
+        let headers = response.headers_mut();
+        headers.insert("x-color", color.clone());
+        headers.insert("x-version", version.clone());
+        std::future::ready(response)
+    })))
+}
+
+async fn not_found(method: Method, uri: Uri) -> Response {
+    let error = format!("there is no `{method} {}`", uri.path());
+    (StatusCode::NOT_FOUND, Json(json!({ "error": error }))).into_response()
+}
+
+/// One line to stdout: where it listens. Nothing is lost with a reader that has gone.
+fn announce(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// One line to stderr: what the operator may want to know.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
