@@ -238,7 +238,7 @@ async fn with_marker(entry_point: &str, args: &[&str]) -> (Stack, Redis, Provide
     assert_eq!(provider.instance("edge").await["applied"], Value::Null);
     let port = traefik.address(entry_point).port();
     let marker = format!("marker: {{ entryPoint: {entry_point}, port: {port} }}\n");
-    provider.write_config(&format!("{}{marker}", stack.config()));
+    provider.write_config(&(stack.config() + &marker));
     provider.instance_has("edge", "applied", true).await;
     (stack, redis, provider, traefik)
 }
@@ -298,8 +298,7 @@ async fn a_document_that_traefik_rejects_is_confirmed_and_never_applied() {
     assert_eq!(instance["applied"], false);
     assert_eq!(traefik.get(HOSTS[0], "/").await.color(), Some("blue"));
 
-    let config = stack.config();
-    let good = format!("{config}marker: {{ entryPoint: traefik, port: {port} }}\n");
+    let good = stack.config() + &format!("marker: {{ entryPoint: traefik, port: {port} }}\n");
     provider.write_config(&good);
     provider.instance_has("edge", "applied", true).await;
     redis.cli(&["SET", "active", "green"]).await;

@@ -19,13 +19,13 @@ async fn blue() -> (Service, Postgres) {
 }
 
 async fn post(api: &Service, path: &str, body: Value) -> Answer {
-    api.send(Method::POST, path, Some(&body)).await
+    api.send(Method::POST, path, &body).await
 }
 
 /// What takes no body.
 async fn act(api: &Service, id: i64, action: &str) -> Answer {
     let path = format!("/deals/{id}/{action}");
-    api.send(Method::POST, &path, None).await
+    api.send(Method::POST, &path, &Value::Null).await
 }
 
 async fn approve(api: &Service, id: i64, approver: &str) -> Answer {
@@ -96,7 +96,7 @@ async fn a_deal_goes_from_draft_to_closed_and_remembers_who_did_what() {
     );
     assert_eq!(api.get(&path).await.json(), closed);
 
-    let deleted = api.send(Method::DELETE, &path, None).await;
+    let deleted = api.send(Method::DELETE, &path, &Value::Null).await;
     assert_eq!((deleted.status, deleted.text()), (204, ""));
     assert_eq!(api.get(&path).await.status, 404);
 }
@@ -159,7 +159,7 @@ async fn what_a_state_does_not_allow_is_refused_with_what_it_allows() {
         (409, &json!(["approve", "reject"]))
     );
     let path = format!("/deals/{id}");
-    let refused = api.send(Method::DELETE, &path, None).await;
+    let refused = api.send(Method::DELETE, &path, &Value::Null).await;
     assert_eq!(
         (refused.status, &refused.json()["state"]),
         (409, &json!("submitted"))
@@ -225,7 +225,7 @@ async fn every_answer_is_json_and_says_who_gave_it() {
         (404, api.get("/deals/4711").await),
         (404, api.get("/deals/seven").await),
         (404, act(&api, 4711, "submit").await),
-        (405, api.send(Method::PUT, "/deals", None).await),
+        (405, api.send(Method::PUT, "/deals", &Value::Null).await),
         (405, api.get(&format!("/deals/{id}/submit")).await),
         (413, post(&api, "/deals", big).await),
         (409, act(&api, id, "close").await),
@@ -240,7 +240,13 @@ async fn every_answer_is_json_and_says_who_gave_it() {
     }
     let headers = [("Content-Type", "application/json")];
     let mut connection = http::Connection::open(api.address()).await.unwrap();
-    let broken = connection.send(Method::POST, "localhost", "/deals", &headers, "{\"title\":");
+    let broken = connection.send(
+        Method::POST,
+        "localhost",
+        "/deals",
+        &headers,
+        "{\"title\":".into(),
+    );
     assert_eq!(broken.await.unwrap().status, 400);
     let who = json!({"service": "api", "color": "blue", "version": "1"});
     assert_eq!(api.get("/").await.json(), who);

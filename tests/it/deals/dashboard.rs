@@ -39,7 +39,7 @@ async fn the_page_follows_deals_and_flips_without_being_loaded_again() {
 
     let body = json!({"approver": "ann", "note": "fine"});
     let path = format!("/deals/{id}/approve");
-    let approved = site.send("api", Method::POST, &path, Some(&body)).await;
+    let approved = site.send("api", Method::POST, &path, &body).await;
     assert_eq!(approved.status, 200, "{approved:?}");
     browser.shows("awaiting-count", "0").await;
     browser.shows("deals", "approved").await;
@@ -67,7 +67,7 @@ async fn the_page_says_that_its_api_is_away_and_recovers() {
     browser.disappears("problem").await;
     let path = format!("/deals/{id}/reject");
     let body = json!({"approver": "bob", "note": "too dear"});
-    site.send("api", Method::POST, &path, Some(&body)).await;
+    site.send("api", Method::POST, &path, &body).await;
     browser.shows("deals", "rejected").await;
     assert_eq!(browser.value(LOADED_ONCE).await, true);
 }

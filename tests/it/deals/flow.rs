@@ -43,7 +43,7 @@ async fn a_deal_that_began_on_blue_is_approved_on_green() {
     }
     let body = json!({"approver": "ann", "note": "fine"});
     let approve = format!("{path}/approve");
-    let approved = site.send("api", Method::POST, &approve, Some(&body)).await;
+    let approved = site.send("api", Method::POST, &approve, &body).await;
     assert_eq!((approved.status, approved.color()), (200, Some("green")));
     let deal = site.get("api", &path).await.json();
     let colors: Vec<_> = deal["history"]

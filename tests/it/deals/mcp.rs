@@ -89,7 +89,7 @@ async fn post(site: &Site, session: Option<&str>, message: &Value) -> Answer {
     }
     let mut connection = Connection::open(site.traefik.web()).await.unwrap();
     let message = message.to_string();
-    let answer = connection.send(Method::POST, HOST, "/mcp", &headers, &message);
+    let answer = connection.send(Method::POST, HOST, "/mcp", &headers, message.into());
     answer.await.unwrap()
 }
 
@@ -131,7 +131,7 @@ async fn every_tool_works_on_both_colors() {
             );
 
             let deal = json!({"title": "by a tool", "amount": 1, "currency": "EUR"});
-            let created = site.send("api", Method::POST, "/deals", Some(&deal)).await;
+            let created = site.send("api", Method::POST, "/deals", &deal).await;
             let id = created.json()["id"].clone();
             let drafts = call(&client, "list_deals", json!({"state": "draft"})).await;
             assert_eq!(drafts["deals"][0]["id"], id, "{drafts}");

@@ -1,45 +1,46 @@
-//! A real browser without a window: Chromium, driven by chromedriver.
+//! A real browser without a window: Chromium, driven by chromedriver in the few words of its protocol that this takes.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
+use hyper::Method;
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use thirtyfour::{ChromeCapabilities, ChromiumLikeCapabilities, DesiredCapabilities, WebDriver};
 
 use super::eventually;
+use super::http;
 use super::port::{free_port, loopback};
 use super::process::{Log, Process, guarded};
 
 /// A browser takes its time on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The key of an element's id, as the WebDriver standard has it.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
 /// One window with a profile of its own. Nothing that it loads comes from outside this machine.
 pub(crate) struct Browser {
-    driver: Option<WebDriver>,
     process: Process,
+    port: u16,
+    /// `/session/ID`
+    session: String,
     /// Last, because it is removed when nobody writes there any longer.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Browser {
     pub(crate) async fn start() -> Self {
-        Self::with(|_| {}).await
+        Self::with(json!({})).await
     }
 
     /// As on a phone whose screen is this wide. A window can't be: it has at least 500 pixels.
     pub(crate) async fn narrow(width: u32) -> Self {
-        let screen = serde_json::json!({"width": width, "height": 740, "pixelRatio": 2.0});
-        let emulation = serde_json::json!({"deviceMetrics": screen});
-        Self::with(|options| {
-            let added = options.add_experimental_option("mobileEmulation", emulation);
-            added.unwrap();
-        })
-        .await
+        let screen = json!({"width": width, "height": 740, "pixelRatio": 2.0});
+        Self::with(json!({"mobileEmulation": {"deviceMetrics": screen}})).await
     }
 
-    async fn with(more: impl FnOnce(&mut ChromeCapabilities)) -> Self {
+    async fn with(mut options: Value) -> Self {
         let (dir, port, log) = (tempfile::tempdir().unwrap(), free_port(), Log::default());
         let mut command = guarded("chromedriver");
         command
@@ -47,51 +48,65 @@ impl Browser {
             .env("HOME", dir.path())
             .env("TMPDIR", dir.path());
         let process = Process::spawn("chromedriver", &mut command, &log);
-        let url = format!("http://{}", loopback(port));
         eventually("chromedriver is ready", PATIENCE, async || {
-            super::http::get(loopback(port), "localhost", "/status", &[]).await
+            http::get(loopback(port), "localhost", "/status", &[]).await
         })
         .await;
-        let mut options = options(dir.path());
-        more(&mut options);
-        let driver = WebDriver::new(&url, options).await;
-        Self {
-            driver: Some(driver.unwrap_or_else(|error| panic!("{error}\n{log}"))),
+        let mut browser = Self {
             process,
-            _dir: dir,
-        }
+            port,
+            session: String::new(),
+            dir,
+        };
+        options["binary"] = program(browser.dir.path()).into();
+        options["args"] = arguments(browser.dir.path()).into();
+        let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}});
+        let session = browser.post("/session", &wanted).await.unwrap();
+        let id = session["sessionId"].as_str().unwrap();
+        browser.session = format!("/session/{id}");
+        browser
     }
 
     pub(crate) async fn open(&self, url: &str) {
-        self.driver().goto(url).await.unwrap();
+        self.post("/url", &json!({"url": url})).await.unwrap();
     }
 
     /// The value of a JavaScript expression in the page.
     pub(crate) async fn value(&self, expression: &str) -> Value {
-        let script = format!("return {expression}");
-        let returned = self.driver().execute(script, vec![]).await;
-        returned
-            .unwrap_or_else(|error| panic!("{expression}: {error}"))
-            .json()
-            .clone()
+        let script = json!({"script": format!("return {expression}"), "args": []});
+        self.post("/execute/sync", &script).await.unwrap()
     }
 
     /// What the page shows of the element: nothing if that is hidden.
     pub(crate) async fn text(&self, id: &str) -> String {
-        let element = self.driver().find(thirtyfour::By::Id(id)).await;
-        let element = element.unwrap_or_else(|error| panic!("#{id}: {error}"));
-        element
-            .text()
+        self.look(id)
             .await
-            .unwrap_or_else(|error| panic!("#{id}: {error}"))
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Waits until the page shows this text in the element.
     pub(crate) async fn shows(&self, id: &str, text: &str) {
         let what = format!("#{id} shows `{text}`");
-        eventually(&what, PATIENCE, async || {
-            let shown = self.text(id).await;
-            if shown.contains(text) {
+        self.until(&what, id, |shown| shown.contains(text)).await;
+    }
+
+    /// Waits until the element can be seen, and has text.
+    pub(crate) async fn appears(&self, id: &str) {
+        let what = format!("#{id} appears");
+        self.until(&what, id, |shown| !shown.is_empty()).await;
+    }
+
+    /// Waits until the element can't be seen.
+    pub(crate) async fn disappears(&self, id: &str) {
+        let what = format!("#{id} disappears");
+        self.until(&what, id, str::is_empty).await;
+    }
+
+    async fn until(&self, what: &str, id: &str, is: impl Fn(&str) -> bool) {
+        eventually(what, PATIENCE, async || {
+            // Between the two looks that this takes the page may have replaced the element.
+            let shown = self.look(id).await?;
+            if is(&shown) {
                 Ok(())
             } else {
                 Err(format!("`{shown}`"))
@@ -100,45 +115,39 @@ impl Browser {
         .await;
     }
 
-    /// Waits until the element can be seen, and has text.
-    pub(crate) async fn appears(&self, id: &str) {
-        let what = format!("#{id} appears");
-        eventually(&what, PATIENCE, async || {
-            let shown = !self.text(id).await.is_empty();
-            if shown { Ok(()) } else { Err("hidden") }
-        })
-        .await;
+    async fn look(&self, id: &str) -> Result<String, String> {
+        let by = json!({"using": "css selector", "value": format!("#{id}")});
+        let element = self.post("/element", &by).await?;
+        let path = format!("/element/{}/text", element[ELEMENT].as_str().unwrap());
+        let text = self.send(Method::GET, &path, &Value::Null).await?;
+        Ok(text.as_str().unwrap().to_owned())
     }
 
-    /// Waits until the element can't be seen.
-    pub(crate) async fn disappears(&self, id: &str) {
-        let what = format!("#{id} disappears");
-        eventually(&what, PATIENCE, async || {
-            let shown = self.text(id).await;
-            if shown.is_empty() { Ok(()) } else { Err(shown) }
-        })
-        .await;
+    async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
+        self.send(Method::POST, path, body).await
     }
 
-    fn driver(&self) -> &WebDriver {
-        self.driver.as_ref().expect("there until it is dropped")
+    /// One command of the session.
+    async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, String> {
+        let path = format!("{}{path}", self.session);
+        let answer = http::send(loopback(self.port), method, "localhost", &path, body).await?;
+        let value = answer.json()["value"].take();
+        if answer.status == 200 {
+            Ok(value)
+        } else {
+            Err(format!("{path}: {}", value["message"]))
+        }
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Dropped, it would ask the browser to quit, and wait for that. It is killed instead.
-        if let Some(driver) = self.driver.take() {
-            let _ = driver.leak();
-        }
         self.process.kill();
     }
 }
 
-fn options(dir: &Path) -> ChromeCapabilities {
-    let mut options = DesiredCapabilities::chrome();
-    options.set_binary(&browser(dir)).unwrap();
-    let mut args = vec![
+fn arguments(dir: &Path) -> Vec<String> {
+    let mut arguments = vec![
         "--headless=new".to_owned(),
         "--window-size=1280,900".to_owned(),
         format!("--user-data-dir={}", dir.join("profile").display()),
@@ -146,19 +155,16 @@ fn options(dir: &Path) -> ChromeCapabilities {
         "--disable-dev-shm-usage".to_owned(),
         "--disable-gpu".to_owned(),
         // It asks nobody outside.
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1".to_owned(),
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost".to_owned(),
     ];
     if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
-        args.push("--no-sandbox".to_owned());
+        arguments.push("--no-sandbox".to_owned());
     }
-    for arg in args {
-        options.add_arg(&arg).unwrap();
-    }
-    options
+    arguments
 }
 
 /// A program that becomes the browser, and is killed when chromedriver ends.
-fn browser(dir: &Path) -> String {
+fn program(dir: &Path) -> String {
     let path = dir.join("browser");
     let script = "#!/bin/sh
 for browser in chromium google-chrome; do

@@ -104,11 +104,11 @@ impl Service {
 
     /// One GET on a connection of its own.
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(Method::GET, path, None).await
+        self.send(Method::GET, path, &Value::Null).await
     }
 
     /// One request on a connection of its own.
-    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: &Value) -> Answer {
         let what = format!("{method} {path}");
         let answer = http::send(self.address(), method, "localhost", path, body).await;
         answer.unwrap_or_else(|error| panic!("{what}: {error}\n{}", self.log))
@@ -261,7 +261,7 @@ impl Site {
         service: &str,
         method: Method,
         path: &str,
-        body: Option<&Value>,
+        body: &Value,
     ) -> Answer {
         let (what, host) = (
             format!("{method} {service} {path}"),
@@ -272,17 +272,17 @@ impl Site {
     }
 
     pub(crate) async fn get(&self, service: &str, path: &str) -> Answer {
-        self.send(service, Method::GET, path, None).await
+        self.send(service, Method::GET, path, &Value::Null).await
     }
 
     /// Creates a deal through Traefik, and submits it. Returns its id.
     pub(crate) async fn submitted(&self, title: &str) -> i64 {
         let deal = serde_json::json!({"title": title, "amount": 125_000, "currency": "EUR"});
-        let created = self.send("api", Method::POST, "/deals", Some(&deal)).await;
+        let created = self.send("api", Method::POST, "/deals", &deal).await;
         assert_eq!(created.status, 201, "{created:?}");
         let id = created.json()["id"].as_i64().unwrap();
         let path = format!("/deals/{id}/submit");
-        let submitted = self.send("api", Method::POST, &path, None).await;
+        let submitted = self.send("api", Method::POST, &path, &Value::Null).await;
         assert_eq!(submitted.status, 200, "{submitted:?}");
         id
     }

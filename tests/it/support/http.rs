@@ -1,4 +1,4 @@
-//! A plain HTTP client: one request, or many on one keep-alive connection.
+//! A plain HTTP client: one GET, or many on one keep-alive connection.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -65,16 +65,18 @@ impl Connection {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<Answer, String> {
-        self.send(Method::GET, host, path, headers, "").await
+        self.send(Method::GET, host, path, headers, Bytes::new())
+            .await
     }
 
+    /// Any request.
     pub(crate) async fn send(
         &mut self,
         method: Method,
         host: &str,
         path: &str,
         headers: &[(&str, &str)],
-        body: &str,
+        body: Bytes,
     ) -> Result<Answer, String> {
         let mut request = Request::builder()
             .method(method)
@@ -83,8 +85,7 @@ impl Connection {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = Full::from(body.to_owned());
-        let request = request.body(body).map_err(|e| e.to_string())?;
+        let request = request.body(Full::from(body)).map_err(|e| e.to_string())?;
         let whole = async {
             self.0.ready().await?;
             let (parts, body) = self.0.send_request(request).await?.into_parts();
@@ -115,19 +116,19 @@ pub(crate) async fn get(
         .await
 }
 
-/// One request with a JSON body, or without a body, on a connection of its own.
+/// One request with a JSON body, or without a body where it is null, on a connection of its own.
 pub(crate) async fn send(
     address: SocketAddr,
     method: Method,
     host: &str,
     path: &str,
-    body: Option<&serde_json::Value>,
+    body: &serde_json::Value,
 ) -> Result<Answer, String> {
-    let headers = [("Content-Type", "application/json")];
-    let headers = if body.is_some() { &headers[..] } else { &[] };
-    let body = body.map(ToString::to_string).unwrap_or_default();
-    Connection::open(address)
-        .await?
-        .send(method, host, path, headers, &body)
-        .await
+    let json = [("Content-Type", "application/json")];
+    let (headers, body) = match body {
+        serde_json::Value::Null => (&json[..0], Bytes::new()),
+        body => (&json[..], body.to_string().into()),
+    };
+    let mut connection = Connection::open(address).await?;
+    connection.send(method, host, path, headers, body).await
 }

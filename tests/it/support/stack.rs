@@ -65,8 +65,8 @@ impl Stack {
 
     /// The config with a marker: an instance counts once it routes by the document. For one Traefik.
     pub(crate) fn config_with_marker(&self) -> String {
-        let (config, port) = (self.config(), self.marker_port);
-        format!("{config}marker: {{ entryPoint: marker, port: {port} }}\n")
+        let port = self.marker_port;
+        self.config() + &format!("marker: {{ entryPoint: marker, port: {port} }}\n")
     }
 
     /// A provider with this config.
