@@ -144,12 +144,12 @@ async fn what_a_state_does_not_allow_is_refused_with_what_it_allows() {
     assert_eq!(refused.status, 409, "{refused:?}");
     assert_eq!(
         refused.json(),
-        json!({"error": "a draft deal can't be approved", "state": "draft", "allowed": ["submit"]})
+        json!({"error": "a draft deal can't be approved", "state": "draft", "allowed": ["submit", "delete"]})
     );
     let refused = act(&api, id, "close").await;
     assert_eq!(
         (refused.status, &refused.json()["allowed"]),
-        (409, &json!(["submit"]))
+        (409, &json!(["submit", "delete"]))
     );
 
     act(&api, id, "submit").await;
