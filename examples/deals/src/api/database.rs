@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts, Transaction,
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+    Transaction,
 };
 use tokio_postgres::{Config, NoTls, Row};
 
@@ -22,7 +23,7 @@ use crate::server::{Deployment, say};
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/1.sql")];
 
 /// Keeps the colors from migrating at the same time. Any number that nobody else locks by.
-const MIGRATION_LOCK: i64 = 0x6465_616c_73;
+const MIGRATION_LOCK: i64 = 0x0064_6561_6c73;
 
 /// Both colors, with some room, stay below PostgreSQL's default of 100.
 const CONNECTIONS: usize = 8;
@@ -95,7 +96,7 @@ impl Database {
     }
 
     async fn try_to_migrate(&self) -> Result<(), String> {
-        let mut client = self.pool.get().await.map_err(|error| told(&error))?;
+        let mut client = self.pool.get().await.map_err(|error| without(&error))?;
         let migrate = async {
             let transaction = client.transaction().await?;
             transaction
@@ -131,7 +132,7 @@ impl Database {
             ));
         }
         self.pool.get().await.map_err(|error| {
-            let error = format!("the database can't be reached: {}", told(&error));
+            let error = format!("the database can't be reached: {}", without(&error));
             Problem::Database(error)
         })
     }
@@ -312,6 +313,15 @@ impl From<tokio_postgres::Error> for Problem {
         let error = told(&error);
         say(&format!("the database: {error}"));
         Self::Database(format!("the database: {error}"))
+    }
+}
+
+/// Why there is no connection.
+fn without(error: &PoolError) -> String {
+    match error {
+        PoolError::Backend(error) => told(error),
+        PoolError::Timeout(_) => format!("there was no connection within {:?}", health::PATIENCE),
+        other => told(other),
     }
 }
 
