@@ -1,9 +1,31 @@
 //! The API of the own color, as the MCP server and the dashboard use it.
 
+use std::time::Duration;
+
 use reqwest::{Method, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::health;
+use crate::server::told;
+
+/// The longest that an answer takes. The API itself gives up sooner, and says why.
+pub(crate) const LIMIT: Duration = Duration::from_secs(6);
+
+/// Reads the API's address: it is inside the deployment, so there is no TLS.
+///
+/// # Errors
+///
+/// Anything but `http://` and a host.
+pub(crate) fn address(text: &str) -> Result<Url, String> {
+    let url: Url = text
+        .parse()
+        .map_err(|error| format!("it is no URL: {error}"))?;
+    if url.scheme() == "http" && url.has_host() {
+        Ok(url)
+    } else {
+        Err("it has to be like `http://127.0.0.1:8091`".to_owned())
+    }
+}
 
 /// The Deal Lifecycle API at one address.
 #[derive(Clone, Debug)]
@@ -26,8 +48,8 @@ impl DealsApi {
     ///
     /// The system lends no connections.
     pub(crate) fn new(url: Url) -> Result<Self, reqwest::Error> {
-        // The API itself waits that long for its database, and then answers.
-        let client = reqwest::Client::builder().timeout(3 * health::PATIENCE);
+        // What serves the same color is never behind a proxy.
+        let client = reqwest::Client::builder().timeout(LIMIT).no_proxy();
         Ok(Self {
             url,
             client: client.build()?,
@@ -87,10 +109,6 @@ impl DealsApi {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        request.send().await.map_err(|error| {
-            // Its cause says more than the error itself.
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            away(cause.unwrap_or_else(|| error.to_string()))
-        })
+        request.send().await.map_err(|error| away(told(&error)))
     }
 }

@@ -9,11 +9,14 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use clap::Args;
+use futures_util::StreamExt;
 use reqwest::{Method, Url};
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::wrapper::Parameters;
@@ -25,7 +28,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use self::sessions::Sessions;
-use crate::client::{DealsApi, Failure};
+use crate::client::{self, DealsApi, Failure};
 use crate::health;
 use crate::server::{Deployment, serve};
 
@@ -36,7 +39,7 @@ pub(crate) struct Mcp {
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:9100")]
     listen: SocketAddr,
     /// The API of the same color
-    #[arg(long, env = "API_URL", default_value = "http://127.0.0.1:8091")]
+    #[arg(long, env = "API_URL", default_value = "http://127.0.0.1:8091", value_parser = client::address)]
     api_url: Url,
     /// The host names, besides loopback, under which it is reached: a page of another name must not talk to it
     #[arg(
@@ -68,8 +71,7 @@ impl Mcp {
 
         let mut config = StreamableHttpServerConfig::default();
         config.allowed_hosts.extend(public_hosts);
-        // Streams would not end by themselves.
-        config.cancellation_token = stop.child_token();
+        config.cancellation_token = after_the_calls(stop.clone());
         let sessions = Arc::new(Sessions::new(&deployment.color));
         let tools = Tools::new(api.clone(), deployment.clone());
         let service = StreamableHttpService::new(move || Ok(tools.clone()), sessions, config);
@@ -79,9 +81,40 @@ impl Mcp {
             .route("/", get(card))
             .route("/health", get(healthy))
             .with_state(shared)
-            .route_service("/mcp", service);
+            .route_service("/mcp", service)
+            .layer(from_fn_with_state(stop.clone(), end_streams));
         serve("mcp", &deployment, listen, router, stop).await
     }
+}
+
+/// Cancelled when the calls that ran at the signal have ended: rmcp would cut them off, and a client could not know
+/// whether its approval was done.
+fn after_the_calls(stop: CancellationToken) -> CancellationToken {
+    let ended = CancellationToken::new();
+    let end = ended.clone();
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        tokio::time::sleep(client::LIMIT).await;
+        end.cancel();
+    });
+    ended
+}
+
+/// The streams that clients open to listen would not end by themselves. They have nothing to lose, so they end at once.
+async fn end_streams(
+    State(stop): State<CancellationToken>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let listens = request.method() == Method::GET;
+    let response = next.run(request).await;
+    if !listens {
+        return response;
+    }
+    response.map(|body| {
+        let stream = body.into_data_stream().take_until(stop.cancelled_owned());
+        Body::from_stream(stream)
+    })
 }
 
 type Shared = Arc<(DealsApi, Deployment)>;
