@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
 
 use hyper::Method;
 use serde_json::Value;
@@ -288,15 +289,30 @@ impl Site {
     }
 }
 
-/// The program, which is built beside this one.
-fn binary() -> PathBuf {
-    let binary = Path::new(env!("CARGO_BIN_EXE_bluegreen")).with_file_name("deals");
-    assert!(
-        binary.exists(),
-        "no program at {}: run `cargo build`, which builds the example's services, too",
-        binary.display()
-    );
-    binary
+/// The program, which is built beside this one: by `cargo build` and `cargo test`, but not by `cargo test --test it`.
+fn binary() -> &'static Path {
+    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+        let binary = Path::new(env!("CARGO_BIN_EXE_bluegreen")).with_file_name("deals");
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/deals/src");
+        let built = std::fs::metadata(&binary).and_then(|file| file.modified());
+        assert!(
+            built.is_ok_and(|built| built > newest(&sources)),
+            "{} is not there, or older than its sources: run `cargo build`",
+            binary.display()
+        );
+        binary
+    });
+    &BINARY
+}
+
+/// When a file in the folder was changed last.
+fn newest(folder: &Path) -> SystemTime {
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let times = entries.map(|entry| match entry.path() {
+        path if path.is_dir() => newest(&path),
+        path => path.metadata().unwrap().modified().unwrap(),
+    });
+    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// A run of it. The settings of whoever runs the tests do not reach it.
