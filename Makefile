@@ -1,12 +1,15 @@
 # Try `make demo`, or `make help` for the rest.
-.PHONY: demo test bench lint check help
+.PHONY: demo test test-compose bench lint check help
 
 demo: ## the whole stack on this machine, to flip by hand
 	@examples/demo
 
-test: ## every test, against the real Traefik and the real Redis
+test: ## every test but that of the compose files, against the real Traefik, Redis, PostgreSQL and Chromium
 	scripts/install-tools --tests
 	cargo test
+
+test-compose: ## the compose files, on a Docker engine; its ports must be free
+	cargo test --test it -- --ignored --nocapture compose::
 
 bench: ## how long a flip takes, ours beside Traefik's own ways, all in one run
 	scripts/install-tools
@@ -20,4 +23,4 @@ lint: ## formatting, clippy and documentation, warnings as errors
 check: lint test ## lint and test
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
