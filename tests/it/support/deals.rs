@@ -291,18 +291,17 @@ impl Site {
 
 /// The program, which is built beside this one: by `cargo build` and `cargo test`, but not by `cargo test --test it`.
 fn binary() -> &'static Path {
-    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    static BINARY: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         let binary = Path::new(env!("CARGO_BIN_EXE_bluegreen")).with_file_name("deals");
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/deals/src");
-        let built = std::fs::metadata(&binary).and_then(|file| file.modified());
-        assert!(
-            built.is_ok_and(|built| built > newest(&sources)),
-            "{} is not there, or older than its sources: run `cargo build`",
-            binary.display()
-        );
-        binary
+        match std::fs::metadata(&binary).and_then(|file| file.modified()) {
+            Ok(built) if built > newest(&sources) => Ok(binary),
+            Ok(_) => Err(format!("{} is older than its sources", binary.display())),
+            Err(error) => Err(format!("{}: {error}", binary.display())),
+        }
     });
-    &BINARY
+    let binary = BINARY.as_ref();
+    binary.unwrap_or_else(|wrong| panic!("{wrong}: run `cargo build`"))
 }
 
 /// When a file in the folder was changed last.
