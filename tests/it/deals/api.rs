@@ -360,54 +360,27 @@ async fn without_its_database_it_is_unwell_and_it_recovers_by_itself() {
 async fn asked_to_end_it_finishes_what_runs() {
     let (mut api, postgres) = blue().await;
     let id = submitted(&api).await;
-    // The approval waits for this lock on its row, until the whole transaction is over.
-    let lock = format!(
-        "BEGIN; SELECT 1 FROM deals WHERE id = {id} FOR UPDATE; SELECT pg_sleep(1.5); COMMIT"
-    );
-    let locked = async { postgres.sql(&lock).await };
+    // The approval waits for this, and with it the end.
+    let lock = postgres.lock(id).await;
+    let approved = async {
+        let answer = approve(&api, id, "ann").await;
+        (answer.status, answer.json()["state"].clone())
+    };
     let ended = async {
-        eventually("the row is locked", Duration::from_secs(5), async || {
-            waiting(&postgres, "query LIKE 'BEGIN; SELECT 1%'").await
+        postgres.somebody_waits().await;
+        api.signal("TERM");
+        eventually("the port is closed", Duration::from_secs(5), async || {
+            let refused = http::Connection::open(api.address()).await;
+            refused.map_or(Ok(()), |_| Err("open"))
         })
         .await;
-        let approved = async {
-            let answer = approve(&api, id, "ann").await;
-            (answer.status, answer.json()["state"].clone())
-        };
-        let ended = async {
-            let lock = "wait_event_type = 'Lock'";
-            eventually("the approval waits", Duration::from_secs(5), async || {
-                waiting(&postgres, lock).await
-            })
-            .await;
-            api.signal("TERM");
-            eventually("the port is closed", Duration::from_secs(1), async || {
-                let refused = http::Connection::open(api.address()).await;
-                refused.map_or(Ok(()), |_| Err("open"))
-            })
-            .await;
-            // It still runs.
-            waiting(&postgres, lock).await.unwrap();
-        };
-        let (approved, ()) = tokio::join!(approved, ended);
-        assert_eq!(approved, (200, json!("approved")));
+        postgres.somebody_waits().await;
+        lock.open().await;
     };
-    tokio::join!(locked, ended);
+    let (approved, ()) = tokio::join!(approved, ended);
+    assert_eq!(approved, (200, json!("approved")));
     let status = api.ended().await;
     assert!(status.success(), "{status}");
-}
-
-/// Whether there is such a connection.
-async fn waiting(postgres: &Postgres, condition: &str) -> Result<(), String> {
-    let sql = format!(
-        "SELECT 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state = 'active' AND {condition}"
-    );
-    let found = postgres.sql(&sql).await;
-    if found.is_empty() {
-        Err("none".into())
-    } else {
-        Ok(())
-    }
 }
 
 #[tokio::test]

@@ -203,8 +203,9 @@ async fn a_client_with_a_session_makes_a_new_one_by_itself_after_a_flip() {
     let approval = json!({"id": id, "approver": "ann", "note": "fine"});
     let approved = call(&client, "approve_deal", approval).await;
     assert_eq!(approved["history"][2]["color"], "green", "{approved}");
+    // What it was told of the server at its start stays as it was.
+    assert!(who(&client).contains("blue"), "{}", who(&client));
 
-    // Blue may go: nothing of the client's is there any longer. So may it come back.
     flip(&site, "blue").await;
     let shown = call(&client, "show_deal", json!({"id": id})).await;
     assert_eq!(shown["state"], "approved");
@@ -260,51 +261,75 @@ async fn a_stream_that_was_opened_on_blue_stays_there_until_blue_ends() {
     );
 }
 
+/// Approves a deal by a call that takes until `meanwhile` is over; it begins on blue.
+async fn approve_meanwhile(
+    site: &Site,
+    client: &Client,
+    id: i64,
+    meanwhile: impl AsyncFnOnce(),
+) -> Result<CallToolResult, String> {
+    let lock = site.postgres.lock(id).await;
+    let meanwhile = async {
+        site.postgres.somebody_waits().await;
+        meanwhile().await;
+        // The approval still runs.
+        site.postgres.somebody_waits().await;
+        lock.open().await;
+    };
+    let approval = json!({"id": id, "approver": "ann", "note": "fine"});
+    tokio::join!(try_call(client, "approve_deal", approval), meanwhile).0
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_that_runs_on_blue_during_a_flip_is_finished_there() {
+async fn a_call_that_runs_on_blue_during_a_flip_is_answered_from_there() {
     let site = Site::start().await;
     for lifecycle in [ClientLifecycleMode::Initialize, newest_protocol()] {
         flip(&site, "blue").await;
         let client = client(&site, lifecycle).await;
         let id = site.submitted("slow").await;
-        // The approval waits for this lock on its row.
-        let lock = format!(
-            "BEGIN; SELECT 1 FROM deals WHERE id = {id} FOR UPDATE; SELECT pg_sleep(1.5); COMMIT"
-        );
-        let waits = async || {
-            let sql = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-            if site.postgres.sql(sql).await.is_empty() {
-                Err("none")
-            } else {
-                Ok(())
-            }
-        };
-        let approval = json!({"id": id, "approver": "ann", "note": "fine"});
-        let approved = async {
-            let sql = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-            eventually("the row is locked", Duration::from_secs(5), async || {
-                if site.postgres.sql(sql).await.is_empty() {
-                    Err("no")
-                } else {
-                    Ok(())
-                }
-            })
-            .await;
-            call(&client, "approve_deal", approval).await
-        };
-        let flipped = async {
-            eventually("the approval waits", Duration::from_secs(5), waits).await;
+        let approved = approve_meanwhile(&site, &client, id, async || {
             flip(&site, "green").await;
             assert_eq!(site.get("mcp", "/").await.color(), Some("green"));
-            waits()
-                .await
-                .expect("the flip took longer than the approval");
-        };
-        let (_, approved, ()) = tokio::join!(site.postgres.sql(&lock), approved, flipped);
+        });
+        let approved = approved.await.unwrap().structured_content.unwrap();
         assert_eq!(approved["history"][2]["color"], "blue", "{approved}");
         // The next one is green's.
         let shown = call(&client, "show_deal", json!({"id": id})).await;
         assert_eq!(shown["state"], "approved");
+        client.cancel().await.unwrap();
+    }
+}
+
+/// A new session is the end of the old one: what the client still waits for there is done, but it is not told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_call_after_a_flip_takes_the_answer_of_the_first_one_from_a_client_with_a_session()
+{
+    let site = Site::start().await;
+    for (lifecycle, heard) in [
+        (ClientLifecycleMode::Initialize, false),
+        (newest_protocol(), true),
+    ] {
+        flip(&site, "blue").await;
+        let client = client(&site, lifecycle).await;
+        let id = site.submitted("slow").await;
+        let approved = approve_meanwhile(&site, &client, id, async || {
+            flip(&site, "green").await;
+            let shown = call(&client, "show_deal", json!({"id": id})).await;
+            assert_eq!(shown["state"], "submitted");
+        });
+        match approved.await {
+            Ok(_) => assert!(heard),
+            Err(error) => {
+                assert!(!heard, "{error}");
+                assert!(error.contains("session was re-initialized"), "{error}");
+            }
+        }
+        eventually("it is approved", Duration::from_secs(5), async || {
+            let deal = call(&client, "show_deal", json!({"id": id})).await;
+            let by = &deal["history"][2]["color"];
+            if by == "blue" { Ok(()) } else { Err(deal) }
+        })
+        .await;
         client.cancel().await.unwrap();
     }
 }

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
 
 use hyper::Method;
 use serde_json::Value;
@@ -288,15 +289,29 @@ impl Site {
     }
 }
 
-/// The program, which is built beside this one.
-fn binary() -> PathBuf {
-    let binary = Path::new(env!("CARGO_BIN_EXE_bluegreen")).with_file_name("deals");
-    assert!(
-        binary.exists(),
-        "no program at {}: run `cargo build`, which builds the example's services, too",
-        binary.display()
-    );
-    binary
+/// The program, which is built beside this one: by `cargo build` and `cargo test`, but not by `cargo test --test it`.
+fn binary() -> &'static Path {
+    static BINARY: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
+        let binary = Path::new(env!("CARGO_BIN_EXE_bluegreen")).with_file_name("deals");
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/deals/src");
+        match std::fs::metadata(&binary).and_then(|file| file.modified()) {
+            Ok(built) if built > newest(&sources) => Ok(binary),
+            Ok(_) => Err(format!("{} is older than its sources", binary.display())),
+            Err(error) => Err(format!("{}: {error}", binary.display())),
+        }
+    });
+    let binary = BINARY.as_ref();
+    binary.unwrap_or_else(|wrong| panic!("{wrong}: run `cargo build`"))
+}
+
+/// When a file in the folder was changed last.
+fn newest(folder: &Path) -> SystemTime {
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let times = entries.map(|entry| match entry.path() {
+        path if path.is_dir() => newest(&path),
+        path => path.metadata().unwrap().modified().unwrap(),
+    });
+    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// A run of it. The settings of whoever runs the tests do not reach it.

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tokio_postgres::{NoTls, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 use super::eventually;
 use super::port::{free_port, loopback};
@@ -74,6 +74,29 @@ impl Postgres {
     pub(crate) async fn sql(&self, sql: &str) -> Vec<String> {
         let rows = query(self.port, NAME, sql).await;
         rows.unwrap_or_else(|error| panic!("{sql}: {error}\n{}", self.log))
+    }
+
+    /// Keeps everybody else from changing this deal, until the lock is opened or dropped.
+    pub(crate) async fn lock(&self, deal: i64) -> Lock {
+        let (client, connection) = tokio_postgres::connect(&self.url(), NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let sql = format!("BEGIN; SELECT FROM deals WHERE id = {deal} FOR UPDATE");
+        client.batch_execute(&sql).await.unwrap();
+        Lock(client)
+    }
+
+    /// Waits until somebody waits for a lock.
+    pub(crate) async fn somebody_waits(&self) {
+        let sql = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        eventually("somebody waits for a lock", PATIENCE, async || {
+            let waiting = self.sql(sql).await;
+            if waiting.is_empty() {
+                Err("nobody")
+            } else {
+                Ok(())
+            }
+        })
+        .await;
     }
 
     /// SIGKILL. Its children see that it is gone, and end.
@@ -147,6 +170,15 @@ impl Postgres {
             }
         })
         .await
+    }
+}
+
+/// A transaction that is open.
+pub(crate) struct Lock(Client);
+
+impl Lock {
+    pub(crate) async fn open(self) {
+        self.0.batch_execute("COMMIT").await.unwrap();
     }
 }
 
