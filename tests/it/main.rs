@@ -16,6 +16,7 @@ mod harness;
 mod healthcheck;
 mod hold;
 mod listener;
+mod preview;
 mod state;
 mod store;
 mod support;
