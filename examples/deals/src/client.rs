@@ -73,8 +73,12 @@ impl DealsApi {
         match body {
             Ok(body) if status.is_success() => Ok(body),
             Ok(body) if status.is_client_error() => Err(Failure::Refused(body)),
-            Ok(body) => Err(Failure::Away(format!("the API answers {status}: {body}"))),
-            Err(_) => Err(Failure::Away(format!("the API answers {status}"))),
+            body => {
+                let body = body.unwrap_or_default();
+                let why = body["error"].as_str().unwrap_or("it does not say why");
+                let why = format!("the API answers {status}: {why}");
+                Err(Failure::Away(why))
+            }
         }
     }
 
