@@ -11,20 +11,25 @@
 //! | `POST /deals/{id}/approve`, `/reject` | decides: `approver`, `note` |
 //! | `DELETE /deals/{id}` | removes it, while or after nobody works on it |
 
+mod connections;
 mod database;
 mod deal;
 mod input;
+mod migrations;
 mod problem;
 
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use clap::Args;
 use serde::Deserialize;
@@ -36,7 +41,10 @@ use self::deal::Action;
 use self::input::{Decision, Input, NewDeal};
 use self::problem::Problem;
 use crate::health;
-use crate::server::{Deployment, serve};
+use crate::server::{Deployment, bind, serve};
+
+/// The longest that the database may take for a request: longer than one statement, shorter than callers wait.
+const PATIENCE: Duration = connections::STATEMENT.saturating_add(Duration::from_secs(1));
 
 /// Larger than any deal, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -52,7 +60,7 @@ pub(crate) struct Api {
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8091")]
     listen: SocketAddr,
     /// The PostgreSQL database, such as `postgres://deals:secret@127.0.0.1:5432/deals`
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_parser = connections::Address)]
     database_url: tokio_postgres::Config,
     #[command(flatten)]
     deployment: Deployment,
@@ -75,12 +83,13 @@ impl Api {
             database,
             deployment: deployment.clone(),
         });
+        let listener = bind(listen).await?;
         let migrated = Arc::clone(&shared);
         tokio::spawn(async move { migrated.database.migrate().await });
         serve(
             "api",
             &deployment,
-            listen,
+            listener,
             routes(shared),
             CancellationToken::new(),
         )
@@ -99,8 +108,10 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/health", get(healthy))
         .route("/deals", get(list).post(create))
         .route("/deals/{id}", get(show).delete(remove))
-        .route("/deals/{id}/{action}", post(act))
-        .method_not_allowed_fallback(problem::not_allowed)
+        .route("/deals/{id}/submit", act(Action::Submit))
+        .route("/deals/{id}/approve", decide(Action::Approve))
+        .route("/deals/{id}/reject", decide(Action::Reject))
+        .route("/deals/{id}/close", act(Action::Close))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(shared)
 }
@@ -124,60 +135,75 @@ struct Filter {
 
 async fn list(
     State(shared): State<Arc<Shared>>,
-    filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
+    filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(filter) = filter.map_err(|error| Problem::BadRequest(error.body_text()))?;
     let limit = filter.limit.unwrap_or(LIMIT).min(MAX_LIMIT);
-    let deals = shared.database.list(filter.state, limit).await?;
+    let deals = in_time(shared.database.list(filter.state, limit)).await?;
     Ok(Json(json!({ "deals": deals })).into_response())
 }
 
 async fn create(
     State(shared): State<Arc<Shared>>,
-    input: Input<NewDeal>,
+    Input(new): Input<NewDeal>,
 ) -> Result<Response, Problem> {
-    let deal = shared.database.create(&input.0).await?;
+    let deal = in_time(shared.database.create(&new)).await?;
     let location = [(LOCATION, format!("/deals/{}", deal.id))];
     Ok((StatusCode::CREATED, location, Json(deal)).into_response())
 }
 
-async fn show(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let deal = shared.database.find(number(&id)?).await?;
+async fn show(State(shared): State<Arc<Shared>>, Id(id): Id) -> Result<Response, Problem> {
+    let deal = in_time(shared.database.find(id)).await?;
     Ok(Json(deal).into_response())
 }
 
-async fn act(
-    State(shared): State<Arc<Shared>>,
-    Path((id, action)): Path<(String, String)>,
-    body: axum::body::Bytes,
-) -> Result<Response, Problem> {
-    let id = number(&id)?;
-    let action: Action = action.parse().map_err(|()| {
-        Problem::NotFound(format!(
-            "`{action}` is nothing that can be done with a deal"
-        ))
-    })?;
-    let decision = if action.is_decision() {
-        Some(input::parse::<Decision>(&body)?)
-    } else {
-        None
-    };
-    let deal = shared.database.act(id, action, decision.as_ref()).await?;
-    Ok(Json(deal).into_response())
-}
-
-async fn remove(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    shared.database.remove(number(&id)?).await?;
+async fn remove(State(shared): State<Arc<Shared>>, Id(id): Id) -> Result<Response, Problem> {
+    in_time(shared.database.remove(id)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// What is no number is the id of no deal.
-fn number(id: &str) -> Result<i64, Problem> {
-    id.parse().map_err(|_| Problem::no_deal(id))
+/// What needs nobody's word.
+fn act(action: Action) -> MethodRouter<Arc<Shared>> {
+    post(
+        move |State(shared): State<Arc<Shared>>, Id(id): Id| async move {
+            in_time(shared.database.act(id, action, None))
+                .await
+                .map(Json)
+        },
+    )
+}
+
+/// What somebody stands for.
+fn decide(action: Action) -> MethodRouter<Arc<Shared>> {
+    post(
+        move |State(shared): State<Arc<Shared>>, Id(id): Id, Input(decision): Input<Decision>| async move {
+            in_time(shared.database.act(id, action, Some(&decision)))
+                .await
+                .map(Json)
+        },
+    )
+}
+
+/// The id in the path. What is no number is the id of no deal.
+struct Id(i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // What is not even text is no number either.
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let text = text.map_or_else(|_| String::new(), |Path(text)| text);
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let id = text.parse().ok().filter(|_| digits);
+        id.map(Self).ok_or_else(|| Problem::no_deal(text))
+    }
+}
+
+/// The database may be there, and silent.
+async fn in_time<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let silent = |_| Err(Problem::Database("the database does not answer".to_owned()));
+    tokio::time::timeout(PATIENCE, work)
+        .await
+        .unwrap_or_else(silent)
 }

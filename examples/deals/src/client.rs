@@ -1,9 +1,31 @@
 //! The API of the own color, as the MCP server and the dashboard use it.
 
+use std::error::Error;
+use std::time::Duration;
+
 use reqwest::{Method, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::health;
+
+/// The longest that an answer takes. The API itself gives up sooner, and says why.
+pub(crate) const LIMIT: Duration = Duration::from_secs(6);
+
+/// Reads the API's address: it is inside the deployment, so there is no TLS.
+///
+/// # Errors
+///
+/// Anything but `http://` and a host.
+pub(crate) fn address(text: &str) -> Result<Url, String> {
+    let url: Url = text
+        .parse()
+        .map_err(|error| format!("it is no URL: {error}"))?;
+    if url.scheme() == "http" && url.has_host() {
+        Ok(url)
+    } else {
+        Err("it has to be like `http://127.0.0.1:8091`".to_owned())
+    }
+}
 
 /// The Deal Lifecycle API at one address.
 #[derive(Clone, Debug)]
@@ -26,8 +48,8 @@ impl DealsApi {
     ///
     /// The system lends no connections.
     pub(crate) fn new(url: Url) -> Result<Self, reqwest::Error> {
-        // The API itself waits that long for its database, and then answers.
-        let client = reqwest::Client::builder().timeout(3 * health::PATIENCE);
+        // What serves the same color is never behind a proxy.
+        let client = reqwest::Client::builder().timeout(LIMIT).no_proxy();
         Ok(Self {
             url,
             client: client.build()?,
@@ -51,8 +73,12 @@ impl DealsApi {
         match body {
             Ok(body) if status.is_success() => Ok(body),
             Ok(body) if status.is_client_error() => Err(Failure::Refused(body)),
-            Ok(body) => Err(Failure::Away(format!("the API answers {status}: {body}"))),
-            Err(_) => Err(Failure::Away(format!("the API answers {status}"))),
+            body => {
+                let body = body.unwrap_or_default();
+                let why = body["error"].as_str().unwrap_or("it does not say why");
+                let why = format!("the API answers {status}: {why}");
+                Err(Failure::Away(why))
+            }
         }
     }
 
@@ -87,10 +113,15 @@ impl DealsApi {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        request.send().await.map_err(|error| {
-            // Its cause says more than the error itself.
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            away(cause.unwrap_or_else(|| error.to_string()))
-        })
+        request.send().await.map_err(|error| away(root(&error)))
     }
+}
+
+/// The innermost cause: the others only repeat what was asked for, and that it failed.
+fn root(error: &dyn Error) -> String {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    root.to_string()
 }

@@ -6,6 +6,7 @@
 //! | `GET /deals.json` | the deals, and which deployment answers |
 //! | `GET /health` | 200 while the API of the same color is well |
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,15 +19,15 @@ use axum::routing::get;
 use axum::{Json, Router};
 use clap::Args;
 use reqwest::{Method, Url};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{DealsApi, Failure};
+use crate::client::{self, DealsApi, Failure};
 use crate::health;
-use crate::server::{Deployment, serve};
+use crate::server::{Deployment, bind, serve};
 
 /// Nothing but what comes from here itself.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Serves the dashboard.
 #[derive(Args, Debug)]
@@ -35,7 +36,7 @@ pub(crate) struct Dashboard {
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:3003")]
     listen: SocketAddr,
     /// The API of the same color
-    #[arg(long, env = "API_URL", default_value = "http://127.0.0.1:8091")]
+    #[arg(long, env = "API_URL", default_value = "http://127.0.0.1:8091", value_parser = client::address)]
     api_url: Url,
     #[command(flatten)]
     deployment: Deployment,
@@ -53,6 +54,7 @@ impl Dashboard {
             api_url,
             deployment,
         } = self;
+        let listener = bind(listen).await?;
         let shared = Arc::new((DealsApi::new(api_url)?, deployment.clone()));
         let router = Router::new()
             .route("/", get(page))
@@ -64,7 +66,7 @@ impl Dashboard {
         serve(
             "dashboard",
             &deployment,
-            listen,
+            listener,
             router,
             CancellationToken::new(),
         )
@@ -103,10 +105,10 @@ fn file(content_type: &'static str, text: &'static str) -> Response {
 async fn deals(State(shared): State<Shared>) -> Response {
     let (api, deployment) = &*shared;
     let headers = [(CACHE_CONTROL, "no-store")];
-    match api.ask(Method::GET, "/deals?limit=100", None).await {
-        Ok(mut answer) => {
+    match shown(api).await {
+        Ok(deals) => {
             let mut body = deployment.card("dashboard");
-            body["deals"] = answer["deals"].take();
+            body["deals"] = deals.into();
             (headers, Json(body)).into_response()
         }
         Err(failure) => {
@@ -122,6 +124,23 @@ async fn deals(State(shared): State<Shared>) -> Response {
                 .into_response()
         }
     }
+}
+
+/// Everything that awaits approval, however old it is, and the newest of all; the newest first.
+async fn shown(api: &DealsApi) -> Result<Vec<Value>, Failure> {
+    let ask = |path| api.ask(Method::GET, path, None);
+    let (awaiting, newest) = tokio::try_join!(
+        ask("/deals?state=submitted&limit=500"),
+        ask("/deals?limit=100"),
+    )?;
+    let mut deals = BTreeMap::new();
+    for mut answer in [awaiting, newest] {
+        let Value::Array(some) = answer["deals"].take() else {
+            return Err(Failure::Away("the API answers without deals".to_owned()));
+        };
+        deals.extend(some.into_iter().map(|deal| (deal["id"].as_i64(), deal)));
+    }
+    Ok(deals.into_values().rev().collect())
 }
 
 async fn healthy(State(shared): State<Shared>) -> Response {

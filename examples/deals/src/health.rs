@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use clap::Args;
 
-use crate::server::Deployment;
+use crate::server::{Deployment, told};
 
 /// How long what a service depends on may take to answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
@@ -56,8 +56,9 @@ impl Healthcheck {
         }
         let url = format!("http://{listen}/health");
         // The service's own patience comes first.
-        let client = reqwest::Client::builder().timeout(2 * PATIENCE).build()?;
-        let answer = client.get(&url).send().await?;
+        let client = reqwest::Client::builder().timeout(2 * PATIENCE).no_proxy();
+        let asked = client.build()?.get(&url).send().await;
+        let answer = asked.map_err(|error| told(&error))?;
         if answer.status() == reqwest::StatusCode::OK {
             return Ok(());
         }

@@ -19,7 +19,8 @@ mod server;
 use std::error::Error;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// The services of bluegreen's example. Each takes its settings from the environment, too.
 #[derive(Debug, Parser)]
@@ -39,7 +40,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let ended: Result<(), Box<dyn Error>> = match Arguments::parse().command {
+    let ended: Result<(), Box<dyn Error>> = match arguments().command {
         Command::Api(api) => api.run().await,
         Command::Mcp(mcp) => mcp.run().await,
         Command::Dashboard(dashboard) => dashboard.run().await,
@@ -52,4 +53,20 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What the command line and the environment say. A variable that is set to nothing counts as not set: that is what a
+/// compose file's `${VERSION:-}` makes of one that nobody gave.
+fn arguments() -> Arguments {
+    let is_empty = |arg: &Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    let command = Arguments::command().mut_subcommands(|command| {
+        command.mut_args(|arg| match is_empty(&arg) {
+            true => arg.env(Resettable::Reset),
+            false => arg,
+        })
+    });
+    Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }

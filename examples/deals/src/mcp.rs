@@ -1,5 +1,11 @@
 //! The MCP server: tools for deals, over streamable HTTP at `/mcp`.
 //!
+//! | route | answer |
+//! | --- | --- |
+//! | `GET /` | who answers |
+//! | `GET /health` | 200 while the API of the same color is well |
+//! | `/mcp` | the protocol |
+//!
 //! Everything is done by the API of the same color. What the API refuses is an error of the tool, in the API's own
 //! words, which a model can read and act upon.
 
@@ -9,11 +15,14 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use clap::Args;
+use futures_util::StreamExt;
 use reqwest::{Method, Url};
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::wrapper::Parameters;
@@ -25,9 +34,9 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use self::sessions::Sessions;
-use crate::client::{DealsApi, Failure};
+use crate::client::{self, DealsApi, Failure};
 use crate::health;
-use crate::server::{Deployment, serve};
+use crate::server::{Deployment, bind, serve};
 
 /// Serves the tools for deals over the Model Context Protocol.
 #[derive(Args, Debug)]
@@ -36,7 +45,7 @@ pub(crate) struct Mcp {
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:9100")]
     listen: SocketAddr,
     /// The API of the same color
-    #[arg(long, env = "API_URL", default_value = "http://127.0.0.1:8091")]
+    #[arg(long, env = "API_URL", default_value = "http://127.0.0.1:8091", value_parser = client::address)]
     api_url: Url,
     /// The host names, besides loopback, under which it is reached: a page of another name must not talk to it
     #[arg(
@@ -64,24 +73,58 @@ impl Mcp {
             deployment,
         } = self;
         let api = DealsApi::new(api_url)?;
+        let listener = bind(listen).await?;
         let stop = CancellationToken::new();
 
         let mut config = StreamableHttpServerConfig::default();
         config.allowed_hosts.extend(public_hosts);
-        // Streams would not end by themselves.
-        config.cancellation_token = stop.child_token();
+        config.cancellation_token = after_the_calls(stop.clone());
         let sessions = Arc::new(Sessions::new(&deployment.color));
         let tools = Tools::new(api.clone(), deployment.clone());
         let service = StreamableHttpService::new(move || Ok(tools.clone()), sessions, config);
+
+        let mcp = Router::new()
+            .route_service("/mcp", service)
+            .route_layer(from_fn_with_state(stop.clone(), end_streams));
 
         let shared = Arc::new((api, deployment.clone()));
         let router = Router::new()
             .route("/", get(card))
             .route("/health", get(healthy))
             .with_state(shared)
-            .route_service("/mcp", service);
-        serve("mcp", &deployment, listen, router, stop).await
+            .merge(mcp);
+        serve("mcp", &deployment, listener, router, stop).await
     }
+}
+
+/// Cancelled when the calls that ran at the signal have ended: rmcp would cut them off, and a client could not know
+/// whether its approval was done.
+fn after_the_calls(stop: CancellationToken) -> CancellationToken {
+    let ended = CancellationToken::new();
+    let end = ended.clone();
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        tokio::time::sleep(client::LIMIT).await;
+        end.cancel();
+    });
+    ended
+}
+
+/// The streams that clients open to listen would not end by themselves. They have nothing to lose, so they end at once.
+async fn end_streams(
+    State(stop): State<CancellationToken>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let listens = request.method() == Method::GET;
+    let response = next.run(request).await;
+    if !listens {
+        return response;
+    }
+    response.map(|body| {
+        let stream = body.into_data_stream().take_until(stop.cancelled_owned());
+        Body::from_stream(stream)
+    })
 }
 
 type Shared = Arc<(DealsApi, Deployment)>;

@@ -24,14 +24,24 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Deployment {
     /// The color, such as `blue`
-    #[arg(long, env = "COLOR", value_parser = header_value)]
+    #[arg(long, env = "COLOR", value_parser = color)]
     pub(crate) color: String,
     /// What was deployed
     #[arg(long, env = "VERSION", default_value = env!("CARGO_PKG_VERSION"), value_parser = header_value)]
     pub(crate) version: String,
 }
 
-/// Both go into headers, so they have to fit there.
+/// The names that bluegreen takes for colors. They are the beginning of session ids, too, which have no spaces.
+fn color(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !text.is_empty() && text.bytes().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("a color has letters, digits, `-` and `_` only".to_owned())
+    }
+}
+
+/// It goes into a header, so it has to fit there.
 fn header_value(text: &str) -> Result<String, String> {
     let fits = HeaderValue::from_str(text).is_ok() && !text.is_empty();
     if fits && text.is_ascii() {
@@ -48,33 +58,41 @@ impl Deployment {
     }
 }
 
+/// Takes the address, before anything else is begun.
+///
+/// # Errors
+///
+/// The address can't be listened on.
+pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, String> {
+    let listener = TcpListener::bind(listen).await;
+    listener.map_err(|error| format!("{listen} can't be listened on: {error}"))
+}
+
 /// Serves until SIGTERM or SIGINT, and then until everything that runs has ended, or the grace is over.
 ///
 /// `stop` is cancelled at the signal, for streams that would not end by themselves.
 ///
 /// # Errors
 ///
-/// The address can't be listened on.
+/// The system refuses something that every process may have.
 pub(crate) async fn serve(
     service: &'static str,
     deployment: &Deployment,
-    listen: SocketAddr,
+    listener: TcpListener,
     router: Router,
     stop: CancellationToken,
 ) -> Result<(), Box<dyn Error>> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|error| format!("{listen} can't be listened on: {error}"))?;
+    // Before anybody can know that it listens: whoever does may stop it.
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let Deployment { color, version } = deployment;
     let address = listener.local_addr()?;
     announce(&format!(
         "{service} {color}, version {version}, listens on http://{address}"
     ));
 
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
     let signaled = stop.clone();
     tokio::spawn(async move {
         tokio::select! {
@@ -88,7 +106,8 @@ pub(crate) async fn serve(
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
-    let router = with_headers(router.fallback(not_found), deployment)?;
+    let router = router.fallback(not_found);
+    let router = with_headers(router.method_not_allowed_fallback(not_allowed), deployment)?;
     let stopped = stop.clone().cancelled_owned();
     let serving = axum::serve(listener, router).with_graceful_shutdown(stopped);
     tokio::select! {
@@ -117,6 +136,13 @@ async fn not_found(method: Method, uri: Uri) -> Response {
     (StatusCode::NOT_FOUND, Json(json!({ "error": error }))).into_response()
 }
 
+/// The path is there, but not for this method; which ones are is in the header `Allow`.
+async fn not_allowed(method: Method, uri: Uri) -> Response {
+    let error = format!("`{}` does not take {method}", uri.path());
+    let body = Json(json!({ "error": error }));
+    (StatusCode::METHOD_NOT_ALLOWED, body).into_response()
+}
+
 /// One line to stdout: where it listens. Nothing is lost with a reader that has gone.
 fn announce(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
@@ -125,4 +151,18 @@ fn announce(line: &str) {
 /// One line to stderr: what the operator may want to know.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// An error with its causes, which it does not tell by itself.
+pub(crate) fn told(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
 }

@@ -1,31 +1,18 @@
 //! The database, which both colors share.
-//!
-//! A migration is applied once, by whichever color comes first, and only ever adds: the other color works on, whether
-//! it knows of the addition or not.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts, Transaction,
-};
-use tokio_postgres::{Config, NoTls, Row};
+use deadpool_postgres::{Object, Pool, Transaction};
+use tokio_postgres::{Config, Row};
 
 use super::deal::{Action, Approval, Deal, Event, State};
 use super::input::{Decision, NewDeal};
 use super::problem::Problem;
+use super::{connections, migrations};
 use crate::health;
-use crate::server::{Deployment, say};
-
-/// In their order; the first has the number 1. One that was released is never changed.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/1.sql")];
-
-/// Keeps the colors from migrating at the same time. Any number that nobody else locks by.
-const MIGRATION_LOCK: i64 = 0x6465_616c_73;
-
-/// Both colors, with some room, stay below PostgreSQL's default of 100.
-const CONNECTIONS: usize = 8;
+use crate::server::{Deployment, say, told};
 
 /// The longest pause between two tries to reach the database at the start.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
@@ -43,6 +30,8 @@ pub(crate) struct Database {
     pool: Pool,
     deployment: Deployment,
     migrated: AtomicBool,
+    /// Whether the operator was told that the database is away: once, and not at every request.
+    away: AtomicBool,
 }
 
 impl Database {
@@ -51,29 +40,12 @@ impl Database {
     /// # Errors
     ///
     /// The settings can't be used.
-    pub(crate) fn new(mut config: Config, deployment: &Deployment) -> Result<Self, Box<dyn Error>> {
-        config.application_name(format!("deals-api-{}", deployment.color));
-        config.connect_timeout(health::PATIENCE);
-        let options = config.get_options().unwrap_or_default();
-        let options = format!("-c statement_timeout=5s -c lock_timeout=5s {options}");
-        config.options(options.trim_end());
-        let manager = ManagerConfig {
-            // A connection is tried before it is used: the database may have been restarted.
-            recycling_method: RecyclingMethod::Verified,
-        };
-        let pool = Pool::builder(Manager::from_config(config, NoTls, manager))
-            .max_size(CONNECTIONS)
-            .runtime(Runtime::Tokio1)
-            .timeouts(Timeouts {
-                wait: Some(health::PATIENCE),
-                create: Some(health::PATIENCE),
-                recycle: Some(health::PATIENCE),
-            })
-            .build()?;
+    pub(crate) fn new(config: Config, deployment: &Deployment) -> Result<Self, Box<dyn Error>> {
         Ok(Self {
-            pool,
+            pool: connections::pool(config, deployment)?,
             deployment: deployment.clone(),
             migrated: AtomicBool::new(false),
+            away: AtomicBool::new(false),
         })
     }
 
@@ -95,45 +67,34 @@ impl Database {
     }
 
     async fn try_to_migrate(&self) -> Result<(), String> {
-        let mut client = self.pool.get().await.map_err(|error| told(&error))?;
-        let migrate = async {
-            let transaction = client.transaction().await?;
-            transaction
-                .execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK])
-                .await?;
-            transaction
-                .batch_execute("CREATE TABLE IF NOT EXISTS migrations (number int PRIMARY KEY)")
-                .await?;
-            let row = transaction
-                .query_one("SELECT coalesce(max(number), 0) FROM migrations", &[])
-                .await?;
-            let applied: i32 = row.get(0);
-            for (number, migration) in (1..).zip(MIGRATIONS) {
-                if number > applied {
-                    transaction.batch_execute(migration).await?;
-                    transaction
-                        .execute("INSERT INTO migrations VALUES ($1)", &[&number])
-                        .await?;
-                    say(&format!("migration {number} is applied"));
-                }
-            }
-            transaction.commit().await
-        };
-        migrate
-            .await
-            .map_err(|error: tokio_postgres::Error| told(&error))
+        let client = self.pool.get().await;
+        let mut client = client.map_err(|error| connections::without(&error))?;
+        let applied = migrations::apply(&mut client).await;
+        applied.map_err(|error| told(&error))
     }
 
+    /// A connection that works.
     async fn client(&self) -> Result<Object, Problem> {
         if !self.migrated.load(Ordering::Acquire) {
-            return Err(Problem::Database(
-                "the database is not there yet".to_owned(),
-            ));
+            let error = "the database is not there yet".to_owned();
+            return Err(Problem::Database(error));
         }
-        self.pool.get().await.map_err(|error| {
-            let error = format!("the database can't be reached: {}", told(&error));
-            Problem::Database(error)
-        })
+        let got = tokio::time::timeout(health::PATIENCE, self.pool.get()).await;
+        let why = match got {
+            Ok(Ok(client)) => {
+                if self.away.swap(false, Ordering::Relaxed) {
+                    say("the database answers again");
+                }
+                return Ok(client);
+            }
+            Ok(Err(error)) => connections::without(&error),
+            Err(_) => connections::silent(),
+        };
+        let error = format!("the database can't be reached: {why}");
+        if !self.away.swap(true, Ordering::Relaxed) {
+            say(&error);
+        }
+        Err(Problem::Database(error))
     }
 
     /// # Errors
@@ -313,18 +274,4 @@ impl From<tokio_postgres::Error> for Problem {
         say(&format!("the database: {error}"));
         Self::Database(format!("the database: {error}"))
     }
-}
-
-/// An error with its causes, which it does not tell by itself.
-fn told(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
-    text
 }

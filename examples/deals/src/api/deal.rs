@@ -131,11 +131,6 @@ impl Action {
         }
     }
 
-    /// Whether somebody has to stand for it.
-    pub(crate) fn is_decision(self) -> bool {
-        matches!(self, Self::Approve | Self::Reject)
-    }
-
     /// The past participle, for what can't be done.
     pub(crate) fn done(self) -> &'static str {
         match self {
@@ -145,17 +140,6 @@ impl Action {
             Self::Close => "closed",
             Self::Delete => "deleted",
         }
-    }
-}
-
-impl std::str::FromStr for Action {
-    type Err = ();
-
-    /// What a path names; deleting has a method of its own.
-    fn from_str(name: &str) -> Result<Self, ()> {
-        let actions = [Self::Submit, Self::Approve, Self::Reject, Self::Close];
-        let found = actions.into_iter().find(|action| action.name() == name);
-        found.ok_or(())
     }
 }
 
@@ -197,7 +181,5 @@ mod tests {
             assert_eq!(State::named(state.name()), Some(state));
         }
         assert_eq!(State::named("lost"), None);
-        assert_eq!("approve".parse(), Ok(Action::Approve));
-        assert_eq!("delete".parse::<Action>(), Err(()));
     }
 }

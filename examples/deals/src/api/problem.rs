@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
-use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -67,11 +67,4 @@ impl IntoResponse for Problem {
         };
         (status, Json(body)).into_response()
     }
-}
-
-/// The path is there, but not for this method; which ones are is in the header `Allow`.
-pub(crate) async fn not_allowed(method: Method, uri: Uri) -> Response {
-    let error = format!("`{}` does not take {method}", uri.path());
-    let body = Json(json!({ "error": error }));
-    (StatusCode::METHOD_NOT_ALLOWED, body).into_response()
 }

@@ -46,19 +46,33 @@ const show = ({ color, version, deals }) => {
   byId("deals").replaceChildren(...deals.map(row));
 };
 
+// What is shown already stays as it is: a selection in it, too.
+let shown = "";
+
 const refresh = async () => {
-  const problem = byId("problem");
+  let trouble = "";
   try {
     const answer = await fetch("/deals.json", { cache: "no-store", signal: AbortSignal.timeout(5 * REFRESH_MS) });
-    const body = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw new Error(body.error ?? `the answer is ${answer.status}`);
-    show(body);
-    problem.hidden = true;
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(told(text) ?? `the answer is ${answer.status}`);
+    if (text !== shown) show(JSON.parse(text));
+    shown = text;
   } catch (error) {
-    problem.textContent = `Not refreshed: ${error.message}`;
-    problem.hidden = false;
+    trouble = `Not refreshed: ${error.message}`;
   }
+  const problem = byId("problem");
+  if (problem.textContent !== trouble) problem.textContent = trouble;
+  problem.hidden = !trouble;
   setTimeout(refresh, REFRESH_MS);
+};
+
+// What an error says; a proxy's may not be JSON.
+const told = (text) => {
+  try {
+    return JSON.parse(text).error;
+  } catch {
+    return undefined;
+  }
 };
 
 refresh();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_core::Stream;
+use futures_util::Stream;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::WorkerTransport;
 use rmcp::transport::common::server_side_http::{ServerSseMessage, session_id};
