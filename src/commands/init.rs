@@ -211,23 +211,24 @@ fn next(written: &Written, path: Option<&PathBuf>) -> String {
     text.push_str(&format!(
         "  bluegreen serve{config}    (Redis is at --store; without one, --store file:DIR)\n"
     ));
-    if written.polls {
-        text.push_str("  Traefik polls an HTTP provider already; proxy.yml of the project has the recommended settings\n");
+    let already = if written.polls {
+        " (it polls an HTTP provider already)"
     } else {
-        text.push_str(
-            "  Traefik with these settings:
+        ""
+    };
+    text.push_str(&format!(
+        "  Traefik with these settings{already}:
     --providers.http.endpoint=http://127.0.0.1:9000/traefik
     --providers.http.pollInterval=100ms
     --providers.http.headers.Prefer=wait=1
     --providers.http.headers.X-Traefik-Instance=edge-1
-    --providers.providersThrottleDuration=100ms\n",
+    --providers.providersThrottleDuration=100ms\n"
+    ));
+    if written.in_container {
+        text.push_str(
+                "  It runs in a container: there the endpoint is http://host.docker.internal:9000/traefik, or
+    http://bluegreen:9000/traefik with bluegreen in its network; both need `serve --listen 0.0.0.0:9000`\n",
         );
-        if written.in_container {
-            text.push_str(
-                "  It runs in a container: bluegreen is in its network, and the endpoint has its name there, as in
-    http://bluegreen:9000/traefik, with `serve --listen 0.0.0.0:9000`\n",
-            );
-        }
     }
     for file in &written.dynamics {
         text.push_str(&format!(

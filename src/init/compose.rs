@@ -41,6 +41,8 @@ pub(super) struct Service {
     pub(super) health: Option<Health>,
     /// Its labels, as they are written in bluegreen.yml.
     pub(super) labels: BTreeMap<String, String>,
+    /// The variables of its rules that have no value.
+    pub(super) unset: Vec<String>,
     /// The arguments of its command.
     pub(super) command: Vec<String>,
     /// Its environment.
@@ -115,11 +117,31 @@ impl Service {
             }
         }
         let exposed = list(fields.get("expose"));
-        let labels = pairs(fields.get("labels")).into_iter().map(|(key, label)| {
-            // A variable without a value is kept out: bluegreen.yml would be refused for it.
-            let written = Text::parse(&label, values).written().unwrap_or_default();
-            (value(&key), written)
-        });
+        let mut unset = Vec::new();
+        let mut labels = BTreeMap::new();
+        for (key, label) in pairs(fields.get("labels")) {
+            let (key, label) = (value(&key), Text::parse(&label, values));
+            let is_rule = key.to_ascii_lowercase().ends_with(".rule");
+            match (label.written(), label.unknown()) {
+                (Some(written), _) => {
+                    labels.insert(key, written);
+                }
+                // The variable of a rule is a domain, more often than not.
+                (None, Some(variable)) if is_rule => {
+                    unset.push(variable.to_owned());
+                    labels.extend(
+                        label
+                            .or_default("localhost")
+                            .written()
+                            .map(|label| (key, label)),
+                    );
+                }
+                (None, variable) => notes.add(format!(
+                    "{file}: `{service_name}`: the label {key} is left out: {} has no value",
+                    variable.unwrap_or("a variable")
+                )),
+            }
+        }
         let environment = pairs(fields.get("environment"));
         let command = match fields.get("command") {
             Some(Value::String(line)) => line.split_whitespace().map(value).collect(),
@@ -137,7 +159,8 @@ impl Service {
             health: fields
                 .get("healthcheck")
                 .and_then(|check| health(check, &value)),
-            labels: labels.filter(|(_, label)| !label.is_empty()).collect(),
+            labels,
+            unset,
             command,
             environment: environment
                 .into_iter()

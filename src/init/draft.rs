@@ -84,6 +84,11 @@ pub(super) struct Service {
 }
 
 impl Draft {
+    /// The usual name of a color's compose project.
+    pub(super) fn project(&self, color: &Color) -> String {
+        format!("{}-{color}", self.stack.value)
+    }
+
     /// The services that are not commented out.
     pub(super) fn on(&self) -> impl Iterator<Item = &Service> {
         self.services.iter().filter(|service| service.off.is_none())

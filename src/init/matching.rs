@@ -7,11 +7,13 @@ use url::Url;
 
 use super::Notes;
 use super::colors;
+use super::compose;
 use super::draft::{Draft, Said, Service};
 use super::edge::Edge;
 use super::labels::Labels;
-use super::stacks::{Group, Groups, address, sibling};
+use super::stacks::{Group, Groups, Named, address, sibling};
 use super::traefik::{Backend, Dynamic, Route, field};
+use super::write::UNKNOWN;
 use crate::color::Color;
 
 /// What a service of a dynamic file is a color of.
@@ -26,6 +28,8 @@ struct Target {
 pub(super) struct Matching<'a> {
     /// The colors.
     pub(super) colors: &'a [Color],
+    /// The name of the stack.
+    pub(super) stack: &'a str,
     /// The services of the compose files.
     pub(super) groups: &'a Groups,
     /// Traefik.
@@ -165,7 +169,7 @@ impl Matching<'_> {
             .collect();
         siblings
             .filter(|urls| !urls.is_empty())
-            .or_else(|| address(other, self.unique(base, color).as_deref()).map(|a| vec![a.url]))
+            .or_else(|| address(other, &self.named(base, color)).map(|a| vec![a.url]))
     }
 
     /// Adds a service of the stack for a router.
@@ -236,7 +240,7 @@ impl Matching<'_> {
             let mut labels = self.labels(base, group);
             let mut servers = BTreeMap::new();
             for (color, service) in group {
-                let Some(address) = address(service, self.unique(base, color).as_deref()) else {
+                let Some(address) = address(service, &self.named(base, color)) else {
                     continue;
                 };
                 let mut url = address.url;
@@ -245,6 +249,7 @@ impl Matching<'_> {
                 {
                     let variable = variable(base, color);
                     url.value = url.value.replace(here, &format!("${{{variable}:-{here}}}"));
+                    url.comment = Some(format!("in its network: {by_name}"));
                     names.push((variable, by_name.clone()));
                 }
                 servers.insert(color.clone(), vec![url]);
@@ -352,30 +357,34 @@ impl Matching<'_> {
                 .find(|r| plain(&r.name) == plain(&route.name))?;
             (same.rule != rule).then(|| format!("in {color} the label is {}", same.rule))
         });
+        let mut unset = group.values().flat_map(|service| &service.unset);
+        let unset = unset.find(|variable| rule.contains(&format!("${{{variable}:-")));
+        let unset = unset.map(|variable| format!("{UNKNOWN}: {variable} has no value there"));
         Said {
             value: rule.to_owned(),
-            comment: other,
+            comment: unset.or(other),
         }
     }
 
-    /// The name by which a container is reached, where the colors' names are not the same.
-    fn unique(&self, base: &str, color: &Color) -> Option<String> {
-        let group = self.groups.colored.get(base)?;
-        let name = &group.get(color)?.name;
-        let alone = group
-            .values()
-            .filter(|service| service.name == *name)
-            .count()
-            == 1;
+    /// What containers of its network call a color of a service.
+    fn named(&self, base: &str, color: &Color) -> Named {
+        let group = self.groups.colored.get(base);
+        let name = group.and_then(|group| group.get(color));
+        let name = name.map_or(base, |service| service.name.as_str());
+        let same = |service: &&compose::Service| service.name == *name;
+        let alone = group.is_none_or(|group| group.values().filter(same).count() == 1);
         let project = self
             .groups
             .projects
             .get(color)
             .filter(|project| !project.contains('$'));
-        match project {
-            _ if alone => Some(name.clone()),
-            Some(project) => Some(format!("{project}-{name}-1")),
-            None => None,
+        let container = |project: &str| format!("{project}-{name}-1");
+        Named {
+            sure: match project {
+                _ if alone => Some(name.to_owned()),
+                project => project.map(|project| container(project)),
+            },
+            usual: container(&format!("{}-{color}", self.stack)),
         }
     }
 
@@ -518,7 +527,7 @@ fn placeholder(name: &str) -> Said {
             "Host(`{}.localhost`)",
             name.to_ascii_lowercase().replace(['_', '.'], "-")
         ),
-        "not found in the files: what does this service answer to?",
+        format!("{UNKNOWN}: what does this service answer to?"),
     )
 }
 

@@ -135,8 +135,10 @@ pub fn init(files: &[PathBuf], colors: &[Color], stack: Option<&str>) -> Result<
         draft.containers_unsure =
             Some("the colors are in one compose project, or in one file".to_owned());
     }
+    let stack = draft.stack.value.clone();
     let mut variables = Matching {
         colors,
+        stack: &stack,
         groups: &groups,
         edge: &edge,
         dynamics: &dynamics,
@@ -155,8 +157,9 @@ pub fn init(files: &[PathBuf], colors: &[Color], stack: Option<&str>) -> Result<
     plain_names(&mut draft);
     if !variables.is_empty() {
         draft.servers = vec![
-            "As this host reaches them. A Traefik in a container reaches them by name: set the variables where bluegreen".to_owned(),
-            "serves, as `bluegreen init` said.".to_owned(),
+            "As this host reaches them. A Traefik in a container reaches them by the names beside them: set the variables"
+                .to_owned(),
+            "to these where bluegreen serves such a one.".to_owned(),
         ];
     }
     let (text, config) = checked(&mut draft, &listed(files), &mut notes)?;

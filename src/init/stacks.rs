@@ -264,6 +264,15 @@ fn counterpart<'a>(known: &Service, at: usize, other: &'a Service) -> Option<&'a
     }
 }
 
+/// What containers of its network call a service.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    /// Its name, where the files tell it.
+    pub(super) sure: Option<String>,
+    /// Its container's usual name.
+    pub(super) usual: String,
+}
+
 /// Where a service is, told from its compose file alone.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
@@ -274,7 +283,7 @@ pub(super) struct Address {
 }
 
 /// Where a service is; `None` where it has no port at all.
-pub(super) fn address(service: &Service, unique: Option<&str>) -> Option<Address> {
+pub(super) fn address(service: &Service, named: &Named) -> Option<Address> {
     let labels = Labels::of(service);
     let scheme = labels.scheme.as_deref().unwrap_or("http");
     let wanted = labels
@@ -287,7 +296,7 @@ pub(super) fn address(service: &Service, unique: Option<&str>) -> Option<Address
         .find(is(wanted))
         .or_else(|| ports().find(published))
         .or_else(|| ports().next());
-    let name = service.container_name.as_deref().or(unique);
+    let sure = service.container_name.as_deref().or(named.sure.as_deref());
     let inner = port
         .and_then(|p| p.target)
         .or(wanted)
@@ -296,7 +305,7 @@ pub(super) fn address(service: &Service, unique: Option<&str>) -> Option<Address
         Some(Published::At {
             written, number, ..
         }) => {
-            let by_name = name.map(|name| format!("{name}:{}", inner.unwrap_or(*number)));
+            let by_name = sure.map(|name| format!("{name}:{}", inner.unwrap_or(*number)));
             Some(Address {
                 url: Said::plain(format!("{scheme}://{written}")),
                 reached: by_name.map(|by_name| (written.clone(), by_name)),
@@ -314,7 +323,7 @@ pub(super) fn address(service: &Service, unique: Option<&str>) -> Option<Address
         }
         Some(Published::No) | None => {
             let port = inner?;
-            let (host, comment) = match name {
+            let (host, comment) = match sure {
                 _ if service.host_network => {
                     ("127.0.0.1", "it has this host's network; is this its port?")
                 }
@@ -323,8 +332,8 @@ pub(super) fn address(service: &Service, unique: Option<&str>) -> Option<Address
                     "not published on this host: only what is in its network reaches it",
                 ),
                 None => (
-                    service.name.as_str(),
-                    "not published on this host, and the other color has the same name: where does Traefik reach it?",
+                    named.usual.as_str(),
+                    "not found in the files: is this its container, by which Traefik reaches it?",
                 ),
             };
             Some(Address {

@@ -90,6 +90,21 @@ impl Text {
         Some(written)
     }
 
+    /// The same with this default for every variable that has none.
+    pub(super) fn or_default(&self, default: &str) -> Self {
+        let parts = self.0.iter().cloned().map(|part| match part {
+            Part::Variable {
+                name,
+                default: None,
+            } => Part::Variable {
+                name,
+                default: Some(default.to_owned()),
+            },
+            part => part,
+        });
+        Self(parts.collect())
+    }
+
     /// The first variable without a value.
     pub(super) fn unknown(&self) -> Option<&str> {
         self.0.iter().find_map(|part| match part {

@@ -122,7 +122,7 @@ fn containers(draft: &Draft, lines: &mut Vec<String>) {
 fn by_color(draft: &Draft) -> serde_json::Map<String, Value> {
     let project = |color: &crate::color::Color| {
         let known = draft.containers.get(color).cloned();
-        known.unwrap_or_else(|| format!("{}-{color}", draft.stack.value))
+        known.unwrap_or_else(|| draft.project(color))
     };
     let colors = draft.colors.iter();
     colors
@@ -201,7 +201,13 @@ fn service(service: &Service, draft: &Draft, out: &mut Vec<String>) {
                 "      # {name} is not switched: {}.",
                 one_line(reason)
             ));
-            out.extend(lines.iter().map(|line| format!("      # {line}")));
+            // Nobody has to look at what is not switched.
+            let unknown = format!("{UNKNOWN}: ");
+            out.extend(
+                lines
+                    .iter()
+                    .map(|line| format!("      # {}", line.replace(&unknown, ""))),
+            );
         }
     }
 }
