@@ -166,7 +166,7 @@ fn tell(written: &Written, path: Option<&PathBuf>) {
             let servers: Vec<_> = servers.collect();
             talk(&format!(
                 "  {name}  {}  {}",
-                service.rule,
+                service.rule.replace(char::is_control, " "),
                 servers.join("  ")
             ));
         }

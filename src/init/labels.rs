@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::compose::Service;
-use super::traefik::Route;
+use super::traefik::{Route, once};
 
 /// What the labels of a service say.
 #[derive(Debug, Default)]
@@ -62,6 +62,9 @@ impl Labels {
             if !taken {
                 read.left.push(label.clone());
             }
+        }
+        for route in routes.values_mut() {
+            once(&mut route.entry_points);
         }
         read.routes = routes
             .into_values()

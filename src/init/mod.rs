@@ -121,8 +121,15 @@ pub fn init(files: &[PathBuf], colors: &[Color], stack: Option<&str>) -> Result<
             Kind::Static => edge.add_static(&source),
         }
     }
-    let named = stack.map(|stack| Said::plain(matching::valid_name(stack)));
-    let name = named.unwrap_or_else(|| stack_name(files, &composes, colors));
+    if let Some(name) = stack.filter(|name| name.is_empty() || matching::valid_name(name) != **name)
+    {
+        return Err(Problem::new(format!("--stack: `{name}` can't be a name"))
+            .hint("letters, digits, `-`, `_` and `.` make a name"));
+    }
+    let name = match stack {
+        Some(name) => Said::plain(name),
+        None => stack_name(files, &composes, colors),
+    };
     let groups = Groups::of(composes, colors, &mut edge, &mut notes);
     let mut draft = Draft {
         stack: name,
@@ -131,9 +138,14 @@ pub fn init(files: &[PathBuf], colors: &[Color], stack: Option<&str>) -> Result<
         marker: edge.marker().map(|(name, port)| (name.to_owned(), port)),
         ..Draft::default()
     };
-    if groups.together {
-        draft.containers_unsure =
-            Some("the colors are in one compose project, or in one file".to_owned());
+    let projects: Vec<_> = groups.projects.values().collect();
+    let same = projects
+        .iter()
+        .enumerate()
+        .any(|(i, name)| projects[..i].contains(name));
+    if groups.together || same {
+        let unsure = "the colors are in one file or one compose project; give each its own";
+        draft.containers_unsure = Some(unsure.to_owned());
     }
     let stack = draft.stack.value.clone();
     let mut variables = Matching {
@@ -146,7 +158,7 @@ pub fn init(files: &[PathBuf], colors: &[Color], stack: Option<&str>) -> Result<
     }
     .services(&mut draft);
     if draft.on().next().is_none() {
-        return Err(nothing(&draft, &notes, colors));
+        return Err(nothing(&draft, &notes));
     }
     entry_points(&mut draft, &edge);
     let main = draft.entry_points.first().cloned();
@@ -202,7 +214,10 @@ fn checked(draft: &mut Draft, files: &str, notes: &mut Notes) -> Result<(String,
             .iter()
             .find(|mistake| mistake.severity == Severity::Error);
         let mended = first.is_some_and(|mistake| repair::repair(draft, mistake, notes));
-        if !mended || draft.on().next().is_none() {
+        if draft.on().next().is_none() {
+            return Err(nothing(draft, notes));
+        }
+        if !mended {
             return Err(Problem {
                 message: "these files make no config that `bluegreen check` would take".to_owned(),
                 hint: Some(
@@ -305,8 +320,8 @@ fn stack_name(files: &[PathBuf], composes: &[Compose], colors: &[Color]) -> Said
 }
 
 /// There is nothing to switch, and why.
-fn nothing(draft: &Draft, notes: &Notes, colors: &[Color]) -> Problem {
-    let colors: Vec<_> = colors.iter().map(|color| color.as_str()).collect();
+fn nothing(draft: &Draft, notes: &Notes) -> Problem {
+    let colors: Vec<_> = draft.colors.iter().map(|color| color.as_str()).collect();
     let mut message = format!(
         "nothing to switch was found: no service is in all of {}",
         colors.join(", ")

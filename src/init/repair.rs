@@ -52,6 +52,20 @@ pub(super) fn repair(draft: &mut Draft, mistake: &Mistake, notes: &mut Notes) ->
                     service.rule = Said::with(format!("Host(`{name}.localhost`)"), comment);
                 }
                 ["health"] => service.health = None,
+                // One of several replicas.
+                ["servers", color, ""] => {
+                    let of_color = service
+                        .servers
+                        .iter_mut()
+                        .find(|(c, _)| c.as_str() == *color);
+                    let (Some((_, urls)), Some(Step::Index(at))) = (of_color, steps.last()) else {
+                        return false;
+                    };
+                    if *at >= urls.len() {
+                        return false;
+                    }
+                    urls.remove(*at);
+                }
                 _ if service.off.is_none() => service.off = Some(mistake.message.clone()),
                 _ => return false,
             }

@@ -70,6 +70,16 @@ fn mapping(value: Option<Value>) -> Map<String, Value> {
     }
 }
 
+/// Names that are given twice count once.
+pub(super) fn once(names: &mut Vec<String>) {
+    let mut seen = Vec::new();
+    names.retain(|name| {
+        let new = !seen.contains(name);
+        seen.push(name.clone());
+        new
+    });
+}
+
 fn texts(value: Option<&Value>) -> Vec<String> {
     let values = match value {
         Some(Value::Array(values)) => values.as_slice(),
@@ -125,7 +135,8 @@ fn route(name: &str, router: &Value) -> Route {
         _ => String::new(),
     };
     let (rule, service) = (text("rule"), text("service"));
-    let entry_points = texts(take(&mut fields, "entryPoints").as_ref());
+    let mut entry_points = texts(take(&mut fields, "entryPoints").as_ref());
+    once(&mut entry_points);
     // Of the service it does not matter whether the file's own provider is named.
     let service = service.trim_end_matches("@file").to_owned();
     Route {

@@ -577,6 +577,80 @@ async fn what_makes_no_config_is_told() {
     assert!(!dir.path().join("bluegreen.yml").exists());
 }
 
+#[tokio::test]
+async fn what_check_would_refuse_is_left_out_and_told() {
+    let dir = folder(&[(
+        "routing.yml",
+        r##"
+http:
+  routers:
+    a: { rule: Host(`a`), service: s-blue, foo: 1, middlewares: [texts], priority: high }
+    b: { rule: Host(`b`, service: t-blue }
+    c: 7
+  services:
+    s-blue: { loadBalancer: { servers: [{ url: "http://x:1/p" }, { url: "ftp://y" }], bogus: 1 } }
+    s-green: { loadBalancer: { servers: [{ url: "http://x:2" }] } }
+    t-blue: { loadBalancer: { servers: [{ url: "http://x:3" }] } }
+    t-green: { loadBalancer: { servers: [{ url: "http://x:4" }] } }
+  middlewares:
+    texts: { stripPrefix: { prefixes: ["/a", "no", "", "- x", "a: b", "x #y", "\n", "'", '"', "a\\b", "$${X}", "1e3", "~", "@x", "`x`", "a'\"b", "x:", "[", "#", "\u2028x"] } }
+    empty: { headers: {} }
+tcp: {}
+"##,
+    )]);
+    let (config, Output { stdout, stderr, .. }) =
+        init(dir.path(), &["routing.yml", "--stack=x"]).await;
+    let stack = &config.stacks["x"];
+    assert_eq!(servers(stack, "s"), ["http://x:1", "http://x:2"]);
+    assert_eq!(
+        Value::from(stack.services["s"].router.clone()),
+        json!({ "middlewares": ["texts"] })
+    );
+    assert_eq!(stack.services["t"].rule, "Host(`t.localhost`)");
+    assert!(stack.services["s"].load_balancer.is_empty());
+    // Every text arrives as it was.
+    assert_eq!(
+        config.traefik["http"]["middlewares"]["texts"]["stripPrefix"]["prefixes"],
+        json!([
+            "/a",
+            "no",
+            "",
+            "- x",
+            "a: b",
+            "x #y",
+            "\n",
+            "'",
+            "\"",
+            "a\\b",
+            "$${X}",
+            "1e3",
+            "~",
+            "@x",
+            "`x`",
+            "a'\"b",
+            "x:",
+            "[",
+            "#",
+            "\u{2028}x"
+        ])
+    );
+    contains(&stdout, &["# not found in the files: they say Host(`b`"]);
+    contains(
+        &stderr,
+        &[
+            "the path of `http://x:1/p` is left out",
+            "`ftp://y` is neither",
+            "left out: `stacks.x.services.s.router.foo`",
+            "left out: `stacks.x.services.s.router.priority`",
+            "left out: `stacks.x.services.s.loadBalancer.bogus`",
+            "left out: `traefik.http.routers.c`",
+            "left out: `traefik.tcp`",
+        ],
+    );
+    let bad = Cli::new(&["init", "routing.yml", "--stack=a b"]).dir(dir.path());
+    bad.code(2).stderr("`a b` can't be a name").run().await;
+}
+
 /// Serves a config to a real Traefik, whose users follow the key: first blue, then green.
 async fn routes(config: &str, env: &[(&str, String)], hosts: &[&str], key: &str) {
     let redis = Redis::start().await;
