@@ -2,8 +2,8 @@
 //!
 //! Each file is read as what it is ([`source`]): a compose file ([`compose`], with [`extends`], [`ports`] and
 //! [`labels`]), a dynamic file ([`traefik`]) or Traefik's own configuration ([`edge`]). The services of the compose
-//! files are sorted by name and color ([`stacks`], [`colors`]); [`matching`] brings the routers to them. That makes a
-//! [`draft`], which is written ([`write`], [`yaml`]) and checked as any config is; what would be refused is taken out
+//! files are sorted by name and color ([`stacks`], [`colors`]); [`matching`] brings the routers to them ([`target`],
+//! [`verbatim`], [`names`]). That makes a [`draft`], which is written ([`write`], [`yaml`]) and checked as any config is; what would be refused is taken out
 //! of it again, and told ([`repair`]).
 
 mod colors;
@@ -13,12 +13,15 @@ mod edge;
 mod extends;
 mod labels;
 mod matching;
+mod names;
 mod ports;
 mod repair;
 mod source;
 mod stacks;
+mod target;
 mod traefik;
 mod variables;
+mod verbatim;
 mod write;
 mod yaml;
 
@@ -121,8 +124,7 @@ pub fn init(files: &[PathBuf], colors: &[Color], stack: Option<&str>) -> Result<
             Kind::Static => edge.add_static(&source),
         }
     }
-    if let Some(name) = stack.filter(|name| name.is_empty() || matching::valid_name(name) != **name)
-    {
+    if let Some(name) = stack.filter(|name| name.is_empty() || names::valid_name(name) != **name) {
         return Err(Problem::new(format!("--stack: `{name}` can't be a name"))
             .hint("letters, digits, `-`, `_` and `.` make a name"));
     }
@@ -157,9 +159,6 @@ pub fn init(files: &[PathBuf], colors: &[Color], stack: Option<&str>) -> Result<
         notes: &mut notes,
     }
     .services(&mut draft);
-    if draft.on().next().is_none() {
-        return Err(nothing(&draft, &notes));
-    }
     entry_points(&mut draft, &edge);
     let main = draft.entry_points.first().cloned();
     let main = main.or_else(|| edge.main().map(ToOwned::to_owned));
@@ -290,7 +289,7 @@ fn plain_names(draft: &mut Draft) {
 fn stack_name(files: &[PathBuf], composes: &[Compose], colors: &[Color]) -> Said {
     let without = |name: &str| {
         let base = colors::of_name(name, colors).map_or_else(|| name.to_owned(), |(_, base)| base);
-        let name = matching::valid_name(&base);
+        let name = names::valid_name(&base);
         (!name.is_empty() && !name.starts_with('.')).then_some(name)
     };
     let project = composes.iter().find_map(|compose| {
