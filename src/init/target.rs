@@ -67,8 +67,7 @@ impl Matching<'_> {
                 );
                 used.insert(name.to_owned());
                 for color in self.colors.iter().filter(|color| **color != active) {
-                    if let Some((other, urls)) = of_color(dynamic, name, color, self.colors) {
-                        used.insert(other.clone());
+                    if let Some(urls) = of_color(dynamic, name, color, self.colors) {
                         servers.insert(color.clone(), urls.iter().map(Said::plain).collect());
                     } else if let Some(urls) = self.siblings(urls, &base, color) {
                         servers.insert(color.clone(), urls);
@@ -134,13 +133,13 @@ pub(super) fn active<'a>(
     Some((most.clone(), file))
 }
 
-/// The service of the same name in another color, and its servers.
+/// The servers of the service of the same name in another color.
 fn of_color<'a>(
     dynamic: &'a Dynamic,
     name: &str,
     color: &Color,
     colors: &[Color],
-) -> Option<(&'a String, &'a Vec<String>)> {
+) -> Option<&'a Vec<String>> {
     let (_, base) = colors::of_name(name, colors)?;
     dynamic
         .services
@@ -148,7 +147,7 @@ fn of_color<'a>(
         .find_map(|(other, backend)| match backend {
             Backend::Servers(urls, _) if !urls.is_empty() => {
                 let found = colors::of_name(other, colors)?;
-                (found == (color.clone(), base.clone())).then_some((other, urls))
+                (found == (color.clone(), base.clone())).then_some(urls)
             }
             _ => None,
         })
