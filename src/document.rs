@@ -6,6 +6,9 @@
 //! The types follow Traefik's `pkg/config/dynamic`. Two traps of its decoder shape them: an empty map rejects the
 //! whole document, so nothing empty is ever written, and an empty document wipes every route, so there is none.
 
+pub(crate) mod preview;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -85,6 +88,7 @@ pub fn render(
         for (service_name, service) in &stack.services {
             let base = format!("{name}-{service_name}");
             render_service(&base, stack, service, traffic, &mut routers, &mut services);
+            preview::render(&base, stack, service, traffic, &mut routers);
         }
     }
     let mut configuration = Configuration {
@@ -108,7 +112,7 @@ pub fn render(
             rule: format!("Path(`{MARKER_PATH}{revision}`)").into(),
             // Traefik's own service that answers 418 to everything.
             service: "noop@internal".to_owned(),
-            rest: None,
+            rest: Cow::Owned(Map::new()),
         };
         let routers = &mut configuration.http.routers;
         routers.insert(MARKER_ROUTER.to_owned(), Entry::Router(router));
@@ -165,7 +169,7 @@ fn render_service<'a>(
         },
         rule: (&*service.rule).into(),
         service: target,
-        rest: Some(&service.router),
+        rest: Cow::Borrowed(&service.router),
     };
     routers.insert(base.to_owned(), Entry::Router(router));
 }
@@ -256,10 +260,10 @@ enum Entry<'a> {
 struct Router<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     entry_points: &'a [String],
-    rule: std::borrow::Cow<'a, str>,
+    rule: Cow<'a, str>,
     service: String,
     #[serde(flatten)]
-    rest: Option<&'a Map<String, Value>>,
+    rest: Cow<'a, Map<String, Value>>,
 }
 
 /// Traefik's `dynamic.Service` with a load balancer.

@@ -15,6 +15,7 @@ mod merge;
 mod names;
 mod node;
 mod path;
+mod preview;
 mod raw;
 mod report;
 mod resolve;
@@ -63,10 +64,23 @@ pub struct Stack {
     pub entry_points: Vec<String>,
     /// Where this host reaches Traefik's entrypoint, as an `http` or `https` URL.
     pub production: Option<String>,
+    /// How a color is seen that has no traffic.
+    pub preview: Option<Preview>,
     /// Its services by name; at least one.
     pub services: BTreeMap<String, Service>,
     /// The compose project of each color, where it is known.
     pub containers: BTreeMap<Color, String>,
+}
+
+/// How a color is seen that has no traffic; it has a header or an entrypoint, or both.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preview {
+    /// The request header that names the color.
+    pub header: Option<String>,
+    /// The Traefik entrypoint that shows the idle color.
+    pub entry_point: Option<String>,
+    /// A Traefik rule that a request must meet besides.
+    pub rule: Option<String>,
 }
 
 /// One thing that a stack serves.

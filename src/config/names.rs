@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::findings::shown;
 use super::path::Path;
 use super::resolve::Resolver;
-use super::{Config, Servers};
-use crate::document::MARKER_ROUTER;
+use super::{Config, Preview, Servers};
+use crate::document::{MARKER_ROUTER, preview};
 
 /// Checks that no name in the document has two meanings.
 pub(super) fn check(config: &Config, resolver: &mut Resolver<'_>) {
@@ -34,6 +34,19 @@ pub(super) fn check(config: &Config, resolver: &mut Resolver<'_>) {
             let name = format!("{stack_name}-{service_name}");
             // Traffic with weights makes a service of the router's name too.
             let mut claims = vec![("routers", name.clone()), ("services", name.clone())];
+            if let Some(Preview {
+                header,
+                entry_point,
+                ..
+            }) = &stack.preview
+            {
+                if entry_point.is_some() {
+                    claims.push(("routers", preview::of_entry_point(&name)));
+                }
+                for color in stack.colors.iter().filter(|_| header.is_some()) {
+                    claims.push(("routers", preview::of_color(&name, color)));
+                }
+            }
             for (color, servers) in &service.servers {
                 if matches!(servers, Servers::Urls(_)) {
                     claims.push(("services", format!("{name}-{color}")));

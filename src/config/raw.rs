@@ -51,9 +51,8 @@ pub(super) struct RawStack {
     pub(super) entry_points: Vec<String>,
     /// Where this host reaches Traefik's entrypoint, such as `http://127.0.0.1:80`.
     pub(super) production: Option<String>,
-    /// How to see a color that has no traffic. It is read, but this version does not act on it.
-    #[serde(rename = "preview")]
-    pub(super) _preview: Option<RawPreview>,
+    /// How to see a color that has no traffic.
+    pub(super) preview: Option<RawPreview>,
     /// The services by name.
     #[serde(default)]
     #[schemars(extend("minProperties" = 1))]
@@ -71,15 +70,12 @@ pub(super) struct RawStack {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Preview", extend("minProperties" = 1))]
 pub(super) struct RawPreview {
-    /// The request header that names the color, such as `X-Color`.
-    #[serde(rename = "header")]
-    pub(super) _header: Option<String>,
-    /// The entrypoint that always shows the idle color.
-    #[serde(rename = "entryPoint")]
-    pub(super) _entry_point: Option<String>,
-    /// A Traefik rule that narrows who may see it.
-    #[serde(rename = "rule")]
-    pub(super) _rule: Option<String>,
+    /// The request header that names the color, such as `X-Color`: `X-Color: green` reaches green.
+    pub(super) header: Option<String>,
+    /// The Traefik entrypoint that always shows the idle color.
+    pub(super) entry_point: Option<String>,
+    /// A Traefik rule that narrows who may: a secret header, `ClientIP`.
+    pub(super) rule: Option<String>,
 }
 
 /// One thing that a stack serves: a routing rule, and for each color the servers behind it.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::findings::{Finding, Findings, Source, Span, listed, nearest, shown};
 use super::node::{Content, Node};
 use super::path::Path;
+use super::preview::preview;
 use super::raw::{RawConfig, RawStack};
 use super::service::service;
 use super::{Config, Marker, Stack, address, dangling, names};
@@ -101,17 +102,18 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
         let path = path.key("production");
         resolver.usable(&path, &text, address::entry_point)
     });
-    for key in ["preview", "checks"] {
-        let path = path.key(key);
-        let given = match resolver.tree.at(&path).map(|node| &node.content) {
-            Some(Content::List(nodes)) => !nodes.is_empty(),
-            given => given.is_some(),
-        };
-        if given {
-            let span = resolver.tree.key_span(&path);
-            let message = format!("`{key}` is read, but this version does not act on it");
-            resolver.findings.warning(span, &path, message);
-        }
+    let preview = raw
+        .preview
+        .map(|raw| preview(raw, &path.key("preview"), resolver));
+    let checks = path.key("checks");
+    let given = match resolver.tree.at(&checks).map(|node| &node.content) {
+        Some(Content::List(nodes)) => !nodes.is_empty(),
+        given => given.is_some(),
+    };
+    if given {
+        let span = resolver.tree.key_span(&checks);
+        let message = "`checks` is read, but this version does not act on it";
+        resolver.findings.warning(span, &checks, message);
     }
     let top = path.key("services");
     let mut services = BTreeMap::new();
@@ -134,6 +136,7 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
         colors: colors.names,
         entry_points: raw.entry_points,
         production,
+        preview,
         services,
         containers,
     }

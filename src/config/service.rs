@@ -57,7 +57,8 @@ pub(super) fn service(
     }
 }
 
-fn check_rule(rule: &str, path: &Path, resolver: &mut Resolver<'_>) {
+/// Checks what can be told of a rule without Traefik.
+pub(super) fn check_rule(rule: &str, path: &Path, resolver: &mut Resolver<'_>) {
     if resolver.findings.broken(path) {
         return;
     }

@@ -17,6 +17,7 @@ mod healthcheck;
 mod hold;
 mod init;
 mod listener;
+mod preview;
 mod state;
 mod store;
 mod support;

@@ -41,7 +41,7 @@ use self::deal::Action;
 use self::input::{Decision, Input, NewDeal};
 use self::problem::Problem;
 use crate::health;
-use crate::server::{Deployment, serve};
+use crate::server::{Deployment, bind, serve};
 
 /// The longest that the database may take for a request: longer than one statement, shorter than callers wait.
 const PATIENCE: Duration = connections::STATEMENT.saturating_add(Duration::from_secs(1));
@@ -83,12 +83,13 @@ impl Api {
             database,
             deployment: deployment.clone(),
         });
+        let listener = bind(listen).await?;
         let migrated = Arc::clone(&shared);
         tokio::spawn(async move { migrated.database.migrate().await });
         serve(
             "api",
             &deployment,
-            listen,
+            listener,
             routes(shared),
             CancellationToken::new(),
         )

@@ -1,12 +1,12 @@
 //! The API of the own color, as the MCP server and the dashboard use it.
 
+use std::error::Error;
 use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::health;
-use crate::server::told;
 
 /// The longest that an answer takes. The API itself gives up sooner, and says why.
 pub(crate) const LIMIT: Duration = Duration::from_secs(6);
@@ -73,8 +73,12 @@ impl DealsApi {
         match body {
             Ok(body) if status.is_success() => Ok(body),
             Ok(body) if status.is_client_error() => Err(Failure::Refused(body)),
-            Ok(body) => Err(Failure::Away(format!("the API answers {status}: {body}"))),
-            Err(_) => Err(Failure::Away(format!("the API answers {status}"))),
+            body => {
+                let body = body.unwrap_or_default();
+                let why = body["error"].as_str().unwrap_or("it does not say why");
+                let why = format!("the API answers {status}: {why}");
+                Err(Failure::Away(why))
+            }
         }
     }
 
@@ -109,6 +113,15 @@ impl DealsApi {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        request.send().await.map_err(|error| away(told(&error)))
+        request.send().await.map_err(|error| away(root(&error)))
     }
+}
+
+/// The innermost cause: the others only repeat what was asked for, and that it failed.
+fn root(error: &dyn Error) -> String {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    root.to_string()
 }

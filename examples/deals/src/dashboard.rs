@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{self, DealsApi, Failure};
 use crate::health;
-use crate::server::{Deployment, serve};
+use crate::server::{Deployment, bind, serve};
 
 /// Nothing but what comes from here itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -54,6 +54,7 @@ impl Dashboard {
             api_url,
             deployment,
         } = self;
+        let listener = bind(listen).await?;
         let shared = Arc::new((DealsApi::new(api_url)?, deployment.clone()));
         let router = Router::new()
             .route("/", get(page))
@@ -65,7 +66,7 @@ impl Dashboard {
         serve(
             "dashboard",
             &deployment,
-            listen,
+            listener,
             router,
             CancellationToken::new(),
         )

@@ -1,5 +1,11 @@
 //! The MCP server: tools for deals, over streamable HTTP at `/mcp`.
 //!
+//! | route | answer |
+//! | --- | --- |
+//! | `GET /` | who answers |
+//! | `GET /health` | 200 while the API of the same color is well |
+//! | `/mcp` | the protocol |
+//!
 //! Everything is done by the API of the same color. What the API refuses is an error of the tool, in the API's own
 //! words, which a model can read and act upon.
 
@@ -30,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use self::sessions::Sessions;
 use crate::client::{self, DealsApi, Failure};
 use crate::health;
-use crate::server::{Deployment, serve};
+use crate::server::{Deployment, bind, serve};
 
 /// Serves the tools for deals over the Model Context Protocol.
 #[derive(Args, Debug)]
@@ -67,6 +73,7 @@ impl Mcp {
             deployment,
         } = self;
         let api = DealsApi::new(api_url)?;
+        let listener = bind(listen).await?;
         let stop = CancellationToken::new();
 
         let mut config = StreamableHttpServerConfig::default();
@@ -76,14 +83,17 @@ impl Mcp {
         let tools = Tools::new(api.clone(), deployment.clone());
         let service = StreamableHttpService::new(move || Ok(tools.clone()), sessions, config);
 
+        let mcp = Router::new()
+            .route_service("/mcp", service)
+            .route_layer(from_fn_with_state(stop.clone(), end_streams));
+
         let shared = Arc::new((api, deployment.clone()));
         let router = Router::new()
             .route("/", get(card))
             .route("/health", get(healthy))
             .with_state(shared)
-            .route_service("/mcp", service)
-            .layer(from_fn_with_state(stop.clone(), end_streams));
-        serve("mcp", &deployment, listen, router, stop).await
+            .merge(mcp);
+        serve("mcp", &deployment, listener, router, stop).await
     }
 }
 

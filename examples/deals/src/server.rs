@@ -58,17 +58,27 @@ impl Deployment {
     }
 }
 
+/// Takes the address, before anything else is begun.
+///
+/// # Errors
+///
+/// The address can't be listened on.
+pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, String> {
+    let listener = TcpListener::bind(listen).await;
+    listener.map_err(|error| format!("{listen} can't be listened on: {error}"))
+}
+
 /// Serves until SIGTERM or SIGINT, and then until everything that runs has ended, or the grace is over.
 ///
 /// `stop` is cancelled at the signal, for streams that would not end by themselves.
 ///
 /// # Errors
 ///
-/// The address can't be listened on.
+/// The system refuses something that every process may have.
 pub(crate) async fn serve(
     service: &'static str,
     deployment: &Deployment,
-    listen: SocketAddr,
+    listener: TcpListener,
     router: Router,
     stop: CancellationToken,
 ) -> Result<(), Box<dyn Error>> {
@@ -77,9 +87,6 @@ pub(crate) async fn serve(
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|error| format!("{listen} can't be listened on: {error}"))?;
     let Deployment { color, version } = deployment;
     let address = listener.local_addr()?;
     announce(&format!(

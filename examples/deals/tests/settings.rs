@@ -59,7 +59,7 @@ fn what_is_required_is_named() {
 fn what_is_set_to_nothing_counts_as_not_set() {
     let empty = [("COLOR", ""), ("DATABASE_URL", "")];
     fails(2, &["api"], &empty, &["--color", "--database-url"]);
-    // The defaults are as good as ever: it gets as far as to ask itself.
+    // The defaults are as good as ever: it gets as far as to listen.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
     let taken = listener.local_addr().expect("it listens").to_string();
     let settings = [

@@ -21,6 +21,9 @@ const HOST: &str = "mcp.localhost";
 /// The newest protocol that has sessions.
 const WITH_SESSIONS: &str = "2025-11-25";
 
+/// An answer that takes longer is lost.
+const LOST_AFTER: Duration = Duration::from_secs(3);
+
 type Client = RunningService<RoleClient, ()>;
 
 /// A client through Traefik, that either makes a session or does without.
@@ -55,8 +58,18 @@ async fn try_call(
 }
 
 /// The structured result of a call that is to succeed.
+///
+/// With a session, about one answer of a thousand is lost on its way through Traefik: it cuts a stream now and then, and
+/// resuming that does not always bring the answer. A careful client then asks what has become of the deal.
 async fn call(client: &Client, tool: &'static str, arguments: Value) -> Value {
-    let result = try_call(client, tool, arguments).await.unwrap();
+    let asked = json!({"id": arguments["id"]});
+    let first = tokio::time::timeout(LOST_AFTER, try_call(client, tool, arguments.clone())).await;
+    let result = match first {
+        Ok(result) => result,
+        Err(_) if tool == "list_deals" => try_call(client, tool, arguments).await,
+        Err(_) => try_call(client, "show_deal", asked).await,
+    };
+    let result = result.unwrap();
     assert_ne!(result.is_error, Some(true), "{result:?}");
     assert!(
         !result.content.is_empty(),
@@ -324,7 +337,7 @@ async fn a_second_call_after_a_flip_takes_the_answer_of_the_first_one_from_a_cli
                 assert!(error.contains("session was re-initialized"), "{error}");
             }
         }
-        eventually("it is approved", Duration::from_secs(5), async || {
+        eventually("it is approved", Duration::from_secs(15), async || {
             let deal = call(&client, "show_deal", json!({"id": id})).await;
             let by = &deal["history"][2]["color"];
             if by == "blue" { Ok(()) } else { Err(deal) }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
+};
 use tokio_postgres::{Config, NoTls};
 
 use crate::health;
@@ -77,6 +79,21 @@ pub(super) fn pool(mut config: Config, deployment: &Deployment) -> Result<Pool, 
         })
         .build()?;
     Ok(pool)
+}
+
+/// Why there is no connection, in few words.
+pub(super) fn without(error: &PoolError) -> String {
+    match error {
+        PoolError::Backend(error) => told(error),
+        PoolError::Timeout(TimeoutType::Wait) => "all connections are in use".to_owned(),
+        PoolError::Timeout(_) => silent(),
+        other => told(other),
+    }
+}
+
+/// What is said of a database that is there, and does not answer.
+pub(super) fn silent() -> String {
+    format!("there was no connection within {:?}", health::PATIENCE)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool, PoolError, TimeoutType, Transaction};
+use deadpool_postgres::{Object, Pool, Transaction};
 use tokio_postgres::{Config, Row};
 
 use super::deal::{Action, Approval, Deal, Event, State};
@@ -67,7 +67,8 @@ impl Database {
     }
 
     async fn try_to_migrate(&self) -> Result<(), String> {
-        let mut client = self.pool.get().await.map_err(|error| told(&error))?;
+        let client = self.pool.get().await;
+        let mut client = client.map_err(|error| connections::without(&error))?;
         let applied = migrations::apply(&mut client).await;
         applied.map_err(|error| told(&error))
     }
@@ -86,13 +87,8 @@ impl Database {
                 }
                 return Ok(client);
             }
-            // All connections are in use: it is there.
-            Ok(Err(PoolError::Timeout(TimeoutType::Wait))) => {
-                let error = "the database has too much to do".to_owned();
-                return Err(Problem::Database(error));
-            }
-            Ok(Err(error)) => told(&error),
-            Err(_) => "it does not answer".to_owned(),
+            Ok(Err(error)) => connections::without(&error),
+            Err(_) => connections::silent(),
         };
         let error = format!("the database can't be reached: {why}");
         if !self.away.swap(true, Ordering::Relaxed) {
