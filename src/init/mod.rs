@@ -1,10 +1,10 @@
 //! Init: a bluegreen.yml from what is there already, compose files and Traefik's own.
 //!
-//! Each file is read as what it is ([`source`]): a compose file ([`compose`], with [`extends`], [`ports`] and
-//! [`labels`]), a dynamic file ([`traefik`]) or Traefik's own configuration ([`edge`]). The services of the compose
-//! files are sorted by name and color ([`stacks`], [`colors`]); [`matching`] brings the routers to them ([`target`],
-//! [`verbatim`], [`names`]). That makes a [`draft`], which is written ([`write`], [`yaml`]) and checked as any config is; what would be refused is taken out
-//! of it again, and told ([`repair`]).
+//! Each file is read as what it is (`source`): a compose file (`compose`, with `extends`, `ports` and `labels`), a
+//! dynamic file (`traefik`) or Traefik's own configuration (`edge`). The services of the compose files are sorted by
+//! name and color (`stacks`, `colors`); `matching` brings the routers to them (`target`, `verbatim`, `names`). That
+//! makes a `draft`, which is written (`write`, `yaml`) and checked as any config is; what would be refused is taken
+//! out of it again, and told (`repair`).
 
 mod colors;
 mod compose;
