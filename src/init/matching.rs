@@ -209,9 +209,9 @@ impl Matching<'_> {
                 && !here.contains('$')
             {
                 let variable = variable(base, color);
-                url.value = url
-                    .value
-                    .replace(&here, &format!("${{{variable}:-{here}}}"));
+                // One variable can't be within another: that of the port makes room.
+                let scheme = url.value.split("://").next().unwrap_or("http");
+                url.value = format!("{scheme}://${{{variable}:-{here}}}");
                 url.comment = Some(format!("in its network: {by_name}"));
                 names.push((variable, by_name));
             }

@@ -278,7 +278,7 @@ pub(super) struct Named {
 pub(super) struct Address {
     /// Its URL.
     pub(super) url: Said,
-    /// Host and port as this host has it, and as a container in its network does.
+    /// Host and port as this host has it, with the default of a variable for the port; and by name, in its network.
     pub(super) reached: Option<(String, String)>,
 }
 
@@ -303,12 +303,15 @@ pub(super) fn address(service: &Service, named: &Named) -> Option<Address> {
         .or(service.expose.first().copied());
     match port.map(|port| &port.published) {
         Some(Published::At {
-            written, number, ..
+            written,
+            host,
+            number,
+            ..
         }) => {
             let by_name = sure.map(|name| format!("{name}:{}", inner.unwrap_or(*number)));
             Some(Address {
                 url: Said::plain(format!("{scheme}://{written}")),
-                reached: by_name.map(|by_name| (written.clone(), by_name)),
+                reached: by_name.map(|by_name| (format!("{host}:{number}"), by_name)),
             })
         }
         Some(Published::Unknown(variable)) => {

@@ -64,16 +64,30 @@ impl Matching<'_> {
                 ));
             }
         }
-        let colored = |name: &str| colors::of_name(name, self.colors).is_some();
-        for (name, service) in &dynamic.written_services {
-            let referred = routes.iter().any(|route| route.service == *name);
-            if referred || !used.contains(name) && !colored(name) {
-                insert(
-                    &mut draft.traefik,
-                    &["http", "services", name],
-                    service.clone(),
-                );
+        let of_a_color = |name: &str| colors::of_name(name, self.colors).is_some();
+        let mut kept: BTreeSet<&String> = dynamic
+            .written_services
+            .keys()
+            .filter(|name| {
+                let routed = routes.iter().any(|route| route.service == **name);
+                routed || !used.contains(*name) && !of_a_color(name)
+            })
+            .collect();
+        // What is kept may be made of others, as a mirror is.
+        loop {
+            let parts = dynamic.written_services.keys().filter(|name| {
+                let service = |kept: &&String| &dynamic.written_services[kept.as_str()];
+                !kept.contains(name) && kept.iter().map(service).any(|s| mentions(s, name))
+            });
+            let parts: Vec<_> = parts.collect();
+            if parts.is_empty() {
+                break;
             }
+            kept.extend(parts);
+        }
+        for name in kept {
+            let service = dynamic.written_services[name].clone();
+            insert(&mut draft.traefik, &["http", "services", name], service);
         }
         if let Some(tls) = dynamic.rest.get("tls")
             && tls
@@ -83,6 +97,16 @@ impl Matching<'_> {
         {
             draft.certificate = Some(dynamic.file.clone());
         }
+    }
+}
+
+/// Whether a service names another one.
+fn mentions(service: &Value, name: &str) -> bool {
+    match service {
+        Value::String(text) => text.strip_suffix("@file").unwrap_or(text) == name,
+        Value::Array(values) => values.iter().any(|value| mentions(value, name)),
+        Value::Object(map) => map.values().any(|value| mentions(value, name)),
+        _ => false,
     }
 }
 

@@ -348,7 +348,13 @@ http:
     static:
       rule: PathPrefix(`/static`)
       service: static
+    copied:
+      rule: Host(`copied.localhost`)
+      service: mirror
   services:
+    mirror: { mirroring: { service: static, mirrors: [{ name: canary-blue, percent: 5 }] } }
+    canary-blue: { loadBalancer: { servers: [{ url: http://10.0.0.8 }] } }
+    unused-blue: { loadBalancer: { servers: [{ url: http://10.0.0.8 }] } }
     shop:
       weighted: { services: [{ name: shop-blue, weight: 0 }, { name: shop-green, weight: 1 }] }
     shop-blue: { loadBalancer: { servers: [{ url: http://10.0.0.1:1 }, { url: http://10.0.0.2:1 }] } }
@@ -392,7 +398,8 @@ tls:
         .unwrap()
         .keys()
         .collect();
-    assert_eq!(kept, ["static"]);
+    // With what they are made of.
+    assert_eq!(kept, ["canary-blue", "mirror", "static"]);
     // What Traefik does not know would make it refuse the whole document.
     assert!(!config.generated_certificate);
     contains(
@@ -649,6 +656,24 @@ tcp: {}
     );
     let bad = Cli::new(&["init", "routing.yml", "--stack=a b"]).dir(dir.path());
     bad.code(2).stderr("`a b` can't be a name").run().await;
+}
+
+#[tokio::test]
+async fn a_traefik_in_a_container_gets_names_also_for_ports_in_variables() {
+    let (config, Output { stdout, stderr, .. }) = of(&SEED[..3]).await;
+    let deals = &config.stacks["deals"];
+    assert_eq!(
+        servers(deals, "dashboard"),
+        ["http://127.0.0.1:3003", "http://127.0.0.1:3004"]
+    );
+    contains(
+        &stdout,
+        &["blue: http://${DASHBOARD_BLUE:-127.0.0.1:3003}   # in its network: dashboard-blue:80"],
+    );
+    contains(&stderr, &["DASHBOARD_GREEN=dashboard-green:80"]);
+    // Without a Traefik the variable is the port's.
+    let (_, Output { stdout, .. }) = of(&SEED[..2]).await;
+    contains(&stdout, &["http://127.0.0.1:${DASHBOARD_BLUE_PORT:-3003}"]);
 }
 
 /// Serves a config to a real Traefik, whose users follow the key: first blue, then green.
