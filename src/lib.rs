@@ -10,7 +10,8 @@
 //! 5. [`state`] decides what serves when: one writer, many watchers; [`last_good`] and [`certificate`] are what it
 //!    keeps on disk;
 //! 6. [`serve`] answers Traefik's polls from the state, and knows who has which document;
-//! 7. [`commands`] are the command line on top, one file each; [`log`] is what it logs to.
+//! 7. [`commands`] are the command line on top, one file each; [`log`] is what it logs to. [`init`] writes a first
+//!    config from compose files.
 
 pub mod certificate;
 pub mod color;
@@ -18,6 +19,7 @@ pub mod commands;
 pub mod config;
 pub mod document;
 pub mod history;
+pub mod init;
 pub mod last_good;
 pub mod log;
 pub mod registry;

@@ -7,6 +7,7 @@ pub mod completions;
 pub mod flip;
 pub mod healthcheck;
 pub mod history;
+pub mod init;
 pub mod plan;
 pub mod progress;
 pub mod render;
@@ -59,6 +60,7 @@ enum Command {
     Status(status::Status),
     History(history::History),
     Check(check::Check),
+    Init(init::Init),
     Render(render::Render),
     Schema(schema::Schema),
     Healthcheck(healthcheck::Healthcheck),
@@ -191,6 +193,7 @@ impl Arguments {
             Command::Status(command) => command.run(&common),
             Command::History(command) => command.run(&common),
             Command::Check(command) => command.run(&common),
+            Command::Init(command) => command.run(&common),
             Command::Render(command) => command.run(&common),
             Command::Schema(command) => command.run(),
             Command::Healthcheck(command) => command.run(&common),

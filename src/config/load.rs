@@ -48,6 +48,24 @@ pub fn parse(
     read(&sources, Vec::new(), env)
 }
 
+/// Reads a YAML file that is no config of ours, such as a compose file; its variables stay as they are written.
+///
+/// # Errors
+///
+/// Why it is not YAML, or which key it gives twice.
+pub(crate) fn foreign(path: &Path, text: String) -> Result<Value, Report> {
+    let sources = [Source {
+        path: path.to_owned(),
+        text,
+    }];
+    let mut findings = Findings::default();
+    let tree = tree::read(&sources, 0, None, &mut findings);
+    match tree {
+        Some(tree) if findings.errors() == 0 => Ok(tree.to_value()),
+        _ => Err(findings.into_report(&sources)),
+    }
+}
+
 /// Reads the sources; `unread` is what is known about files that are none.
 fn read(
     sources: &[Source],
@@ -56,7 +74,7 @@ fn read(
 ) -> Result<Loaded, Report> {
     let mut findings = Findings::default();
     let trees: Vec<_> = (0..sources.len())
-        .filter_map(|source| tree::read(sources, source, env, &mut findings))
+        .filter_map(|source| tree::read(sources, source, Some(env), &mut findings))
         .collect();
     let complete = trees.len() == sources.len() && !unread.iter().any(Mistake::is_error);
     let config = merge::merge(trees, &mut findings)

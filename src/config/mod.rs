@@ -33,6 +33,7 @@ use serde_json::{Map, Value};
 
 use crate::color::Color;
 
+pub(crate) use load::foreign;
 pub use load::{Loaded, load, parse};
 pub use report::{Mistake, Place, Report, Severity};
 pub use schema::json_schema;

@@ -21,11 +21,16 @@ const NODE_WEIGHT: usize = 64;
 /// The core schema's prefix of tags.
 const CORE_TAG: &str = "tag:yaml.org,2002:";
 
+/// How to look up a variable.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// Reads a source; `None` where nothing can be made of it, which is then among the findings.
+///
+/// Without an environment it is read as somebody else's file: variables stay as they are written, tags mean nothing.
 pub(super) fn read(
     sources: &[Source],
     source: usize,
-    env: &dyn Fn(&str) -> Option<String>,
+    env: Option<Environment<'_>>,
     findings: &mut Findings,
 ) -> Option<Node> {
     let text = &sources[source].text;
@@ -82,7 +87,7 @@ pub(super) fn read(
 struct Reader<'a> {
     source: usize,
     text: &'a str,
-    env: &'a dyn Fn(&str) -> Option<String>,
+    env: Option<Environment<'a>>,
     findings: &'a mut Findings,
     frames: Vec<Frame>,
     anchors: HashMap<usize, (Node, Size)>,
@@ -215,7 +220,11 @@ impl Reader<'_> {
         if is_key {
             return Some(Scalar::new(text, plain));
         }
-        match interpolate(&text, self.env) {
+        let replaced = match self.env {
+            Some(env) => interpolate(&text, env),
+            None => Ok(None),
+        };
+        match replaced {
             Ok(None) if style == ScalarStyle::Plain && span.start == span.end => {
                 Some(Scalar::new(String::new(), plain))
             }
@@ -250,6 +259,7 @@ impl Reader<'_> {
             ("", "!") | (CORE_TAG, "str") => false,
             (CORE_TAG, "int" | "float" | "bool" | "null") => true,
             (CORE_TAG, "map" | "seq") => plain,
+            _ if self.env.is_none() => plain,
             (_, name) => {
                 let path = self.path();
                 self.findings

@@ -15,6 +15,7 @@ mod flip;
 mod harness;
 mod healthcheck;
 mod hold;
+mod init;
 mod listener;
 mod preview;
 mod state;
