@@ -160,18 +160,22 @@ fn render_service<'a>(
             base.to_owned()
         }
     };
-    let own_entry_points = service.router.contains_key("entryPoints");
     let router = Router {
-        entry_points: if own_entry_points {
-            &[]
-        } else {
-            &stack.entry_points
-        },
+        entry_points: entry_points(stack, service),
         rule: (&*service.rule).into(),
         service: target,
         rest: Cow::Borrowed(&service.router),
     };
     routers.insert(base.to_owned(), Entry::Router(router));
+}
+
+/// The stack's entrypoints, where the service's router does not have its own among its verbatim fields.
+fn entry_points<'a>(stack: &'a Stack, service: &Service) -> &'a [String] {
+    if service.router.contains_key("entryPoints") {
+        &[]
+    } else {
+        &stack.entry_points
+    }
 }
 
 /// The name of the Traefik service behind one color.

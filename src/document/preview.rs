@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Entry, Router, service_of};
+use super::{Entry, Router, entry_points, service_of};
 use crate::color::Color;
 use crate::config::{Preview, Service, Stack};
 use crate::traffic::Traffic;
@@ -43,28 +43,25 @@ pub(super) fn render<'a>(
         Some(narrowed) => format!("({}) && ({narrowed})", service.rule),
         None => service.rule.clone(),
     };
-    let own_entry_points = service.router.contains_key("entryPoints");
     if let Some(header) = header {
         for color in &stack.colors {
             let rule = format!("({rule}) && Header(`{header}`, `{color}`)");
             let router = Router {
-                entry_points: if own_entry_points {
-                    &[]
-                } else {
-                    &stack.entry_points
-                },
+                entry_points: entry_points(stack, service),
                 service: service_of(base, service, color),
-                rest: Cow::Owned(above(service, &rule, own_entry_points)),
+                rest: Cow::Owned(above(service, &rule)),
                 rule: rule.into(),
             };
             routers.insert(of_color(base, color), Entry::Router(router));
         }
     }
     if let (Some(entry_point), Some(idle)) = (entry_point, idle(stack, traffic)) {
+        let mut fields = above(service, &rule);
+        fields.remove("entryPoints");
         let router = Router {
             entry_points: std::slice::from_ref(entry_point),
             service: service_of(base, service, idle),
-            rest: Cow::Owned(above(service, &rule, false)),
+            rest: Cow::Owned(fields),
             rule: rule.into(),
         };
         routers.insert(of_entry_point(base), Entry::Router(router));
@@ -81,25 +78,18 @@ fn idle<'a>(stack: &'a Stack, traffic: &Traffic) -> Option<&'a Color> {
 
 /// The service's verbatim router fields, with a priority above its own router's by how much longer the rule is, and
 /// one more. A router without a priority has the length of its rule (Traefik's `pkg/muxer/http`, `GetRulePriority`).
-fn above(service: &Service, rule: &str, entry_points: bool) -> Map<String, Value> {
+fn above(service: &Service, rule: &str) -> Map<String, Value> {
     let mut fields = service.router.clone();
-    if !entry_points {
-        fields.retain(|name, _| !name.eq_ignore_ascii_case("entryPoints"));
-    }
     let length = |rule: &str| i64::try_from(rule.len()).unwrap_or(i64::MAX);
-    let name = fields
-        .keys()
-        .find(|name| name.eq_ignore_ascii_case("priority"))
-        .cloned();
-    let own = name.as_ref().and_then(|name| match &fields[name] {
-        Value::String(text) => text.parse().ok(),
-        number => number.as_i64(),
-    });
+    let own = match fields.get("priority") {
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(number) => number.as_i64(),
+        None => None,
+    };
     // Traefik takes 0 for none given. The config's checks keep the others far from the end of the range.
     let own: Option<i64> = own.filter(|priority| *priority != 0);
     let longer = length(rule) - length(&service.rule);
     let priority = own.unwrap_or_else(|| length(&service.rule)) + longer + 1;
-    let name = name.unwrap_or_else(|| "priority".to_owned());
-    fields.insert(name, priority.into());
+    fields.insert("priority".to_owned(), priority.into());
     fields
 }

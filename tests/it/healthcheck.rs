@@ -1,12 +1,13 @@
 //! `healthcheck`: what a container's health check asks.
 
+use std::time::Duration;
+
 use crate::support::cli::Cli;
 use crate::support::eventually;
 use crate::support::port::{free_port, loopback};
 use crate::support::provider;
 use crate::support::redis::Redis;
 use crate::support::stack::CONFIG;
-use std::time::Duration;
 
 fn healthcheck(listen: &str) -> Cli {
     Cli::new(&["healthcheck", "--timeout=10s"]).env("BLUEGREEN_LISTEN", listen)

@@ -1,5 +1,9 @@
 //! Preview: a color is seen before it has traffic, by the real Traefik.
 
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
 use crate::support::cli::Cli;
 use crate::support::eventually;
 use crate::support::http;
@@ -8,7 +12,6 @@ use crate::support::provider::Provider;
 use crate::support::redis::Redis;
 use crate::support::stack::{HOSTS, Stack};
 use crate::support::traefik::{Options, Traefik};
-use std::time::{Duration, Instant};
 
 /// The config of the stack with this preview.
 fn config(stack: &Stack, preview: &str) -> String {
@@ -156,6 +159,26 @@ async fn a_preview_wins_over_any_priority() {
         let green = [("X-Color", "green")];
         let answer = traefik.get_with(HOSTS[0], "/", &green).await;
         assert_eq!(answer.color(), Some("green"), "{priority}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_with_entrypoints_of_its_own_keeps_them() {
+    let (redis, stack) = (Redis::start().await, Stack::start().await);
+    let config = config(&stack, "{ header: X-Color, entryPoint: preview }");
+    let own = "router: { entryPoints: [traefik, web] }, servers:";
+    let provider = stack
+        .provider(&config.replace("servers:", own), &redis)
+        .await;
+    let traefik = traefik(&provider).await;
+    becomes(&traefik, "green").await;
+    let routers = traefik.routers().await;
+    for (name, entry_points) in [
+        ("deals-api@http", json!(["traefik", "web"])),
+        ("deals-api-preview-green@http", json!(["traefik", "web"])),
+        ("deals-api-preview@http", json!(["preview"])),
+    ] {
+        assert_eq!(routers[name]["entryPoints"], entry_points, "{name}");
     }
 }
 

@@ -67,7 +67,7 @@ impl DealsApi {
         path: &str,
         body: Option<Value>,
     ) -> Result<Value, Failure> {
-        let answer = self.send(method, path, body).await?;
+        let answer = self.send(method, path, body).await.map_err(Failure::Away)?;
         let status = answer.status();
         let body: Result<Value, _> = answer.json().await;
         match body {
@@ -92,8 +92,7 @@ impl DealsApi {
         match tokio::time::timeout(health::PATIENCE, answer).await {
             Ok(Ok(answer)) if answer.status() == StatusCode::OK => Ok(()),
             Ok(Ok(answer)) => Err(format!("the API answers {}", answer.status())),
-            Ok(Err(Failure::Refused(why))) => Err(why.to_string()),
-            Ok(Err(Failure::Away(why))) => Err(why),
+            Ok(Err(why)) => Err(why),
             Err(_) => Err("the API does not answer".to_owned()),
         }
     }
@@ -103,8 +102,8 @@ impl DealsApi {
         method: Method,
         path: &str,
         body: Option<Value>,
-    ) -> Result<Response, Failure> {
-        let away = |why: String| Failure::Away(format!("the API can't be asked: {why}"));
+    ) -> Result<Response, String> {
+        let away = |why: String| format!("the API can't be asked: {why}");
         let url = self
             .url
             .join(path)

@@ -28,7 +28,7 @@ use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResult, Implementation, ServerCapabilities, ServerConfig};
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{ErrorData, ServerHandler, schemars, tool, tool_handler, tool_router};
+use rmcp::{ServerHandler, schemars, tool, tool_handler, tool_router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -185,10 +185,7 @@ impl Tools {
         description = "List the newest deals, of one state or of all",
         annotations(read_only_hint = true)
     )]
-    async fn list_deals(
-        &self,
-        Parameters(Which { state }): Parameters<Which>,
-    ) -> Result<CallToolResult, ErrorData> {
+    async fn list_deals(&self, Parameters(Which { state }): Parameters<Which>) -> CallToolResult {
         let mut path = "/deals".to_owned();
         if let Some(state) = state {
             let query: String = url::form_urlencoded::byte_serialize(state.as_bytes()).collect();
@@ -201,18 +198,12 @@ impl Tools {
         description = "Show a deal with its history",
         annotations(read_only_hint = true)
     )]
-    async fn show_deal(
-        &self,
-        Parameters(One { id }): Parameters<One>,
-    ) -> Result<CallToolResult, ErrorData> {
+    async fn show_deal(&self, Parameters(One { id }): Parameters<One>) -> CallToolResult {
         self.ask(Method::GET, &format!("/deals/{id}"), None).await
     }
 
     #[tool(description = "Submit a draft for approval")]
-    async fn submit_deal(
-        &self,
-        Parameters(One { id }): Parameters<One>,
-    ) -> Result<CallToolResult, ErrorData> {
+    async fn submit_deal(&self, Parameters(One { id }): Parameters<One>) -> CallToolResult {
         let path = format!("/deals/{id}/submit");
         self.ask(Method::POST, &path, None).await
     }
@@ -221,26 +212,19 @@ impl Tools {
     async fn approve_deal(
         &self,
         Parameters(Approval { id, approver, note }): Parameters<Approval>,
-    ) -> Result<CallToolResult, ErrorData> {
+    ) -> CallToolResult {
         let path = format!("/deals/{id}/approve");
         let body = json!({ "approver": approver, "note": note });
         self.ask(Method::POST, &path, Some(body)).await
     }
 
-    /// # Errors
-    ///
-    /// Never for the protocol's sake: a model is told what went wrong.
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-    ) -> Result<CallToolResult, ErrorData> {
-        Ok(match self.api.ask(method, path, body).await {
+    /// What the API says. What went wrong is told to the model, and is no error of the protocol.
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> CallToolResult {
+        match self.api.ask(method, path, body).await {
             Ok(answer) => CallToolResult::structured(answer),
             Err(Failure::Refused(why)) => CallToolResult::structured_error(why),
             Err(Failure::Away(why)) => CallToolResult::structured_error(json!({ "error": why })),
-        })
+        }
     }
 }
 

@@ -311,7 +311,7 @@ async fn of_two_approvals_at_once_on_both_colors_exactly_one_wins() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_its_database_it_is_unwell_and_it_recovers_by_itself() {
-    let (api, mut postgres) = blue().await;
+    let (mut api, mut postgres) = blue().await;
     let id = create(&api).await;
     postgres.kill().await;
     for path in ["/health", "/deals"] {
@@ -330,30 +330,14 @@ async fn without_its_database_it_is_unwell_and_it_recovers_by_itself() {
     assert_eq!(api.get("/").await.status, 200);
 
     postgres.restart().await;
-    eventually("it is well again", Duration::from_secs(10), async || {
-        let health = api.get("/health").await;
-        if health.status == 200 {
-            Ok(())
-        } else {
-            Err(format!("{health:?}"))
-        }
-    })
-    .await;
+    api.healthy().await;
     assert_eq!(act(&api, id, "submit").await.status, 200);
 
     // A database that is there and silent is as bad as none.
     postgres.stop();
     assert_eq!(api.get("/health").await.status, 503);
     postgres.cont();
-    eventually("it is well again", Duration::from_secs(10), async || {
-        let health = api.get("/health").await;
-        if health.status == 200 {
-            Ok(())
-        } else {
-            Err(format!("{health:?}"))
-        }
-    })
-    .await;
+    api.healthy().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,13 +5,19 @@ use std::time::{Duration, Instant};
 use crate::support::cli::Cli;
 use crate::support::deals::Site;
 use crate::support::eventually;
-use crate::support::load::Load;
+use crate::support::load::{Load, Running};
 use crate::support::stack::HOSTS;
 
 async fn flip(site: &Site, color: &str) {
     let run = Cli::new(&["flip", color, "--no-verify"]).of(&site.provider);
     // After a restart it may have to wait, and says so.
     run.stdout(color).any_stderr().run().await;
+}
+
+/// All three services are asked through Traefik, all the time.
+async fn load(site: &Site) -> Running {
+    let load = Load::on(site.traefik.web()).hosts(&HOSTS).path("/health");
+    load.pause(Duration::from_millis(5)).start().await
 }
 
 /// Each service through Traefik: the status and the color of `/health`.
@@ -31,12 +37,7 @@ fn all(color: &str) -> [(u16, Option<String>); 3] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flips_under_load_lose_and_misroute_nothing() {
     let site = Site::start().await;
-    let load = Load::on(site.traefik.web()).hosts(&HOSTS).path("/health");
-    let load = load
-        .connections(2)
-        .pause(Duration::from_millis(5))
-        .start()
-        .await;
+    let load = load(&site).await;
     let mut windows = Vec::new();
     for color in ["green", "blue"].iter().cycle().take(10) {
         flip(&site, color).await;
@@ -63,8 +64,7 @@ async fn flips_under_load_lose_and_misroute_nothing() {
 async fn the_traffic_stands_while_redis_is_away_and_after_it_is_back() {
     let mut site = Site::start().await;
     flip(&site, "green").await;
-    let load = Load::on(site.traefik.web()).hosts(&HOSTS).path("/health");
-    let load = load.pause(Duration::from_millis(5)).start().await;
+    let load = load(&site).await;
     let killed = Instant::now();
     site.redis.kill();
     load.goes_on(killed, 100).await;
@@ -107,8 +107,7 @@ async fn the_traffic_stands_while_redis_is_away_and_after_it_is_back() {
 async fn traefik_serves_on_without_the_provider_and_confirms_to_it_again() {
     let mut site = Site::start().await;
     flip(&site, "green").await;
-    let load = Load::on(site.traefik.web()).hosts(&HOSTS).path("/health");
-    let load = load.pause(Duration::from_millis(5)).start().await;
+    let load = load(&site).await;
     let killed = Instant::now();
     site.provider.kill();
     load.goes_on(killed, 100).await;
@@ -126,8 +125,7 @@ async fn traefik_serves_on_without_the_provider_and_confirms_to_it_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_notices_that_an_idle_colors_api_is_killed() {
     let mut site = Site::start().await;
-    let load = Load::on(site.traefik.web()).hosts(&HOSTS).path("/health");
-    let load = load.pause(Duration::from_millis(5)).start().await;
+    let load = load(&site).await;
     let killed = Instant::now();
     site.green.api.kill();
     load.goes_on(killed, 100).await;
