@@ -2,15 +2,16 @@
 //!
 //! This is the map of the crate, in the order in which the data flows:
 //!
-//! 1. the words: [`color`], [`traffic`];
+//! 1. the words: [`color`], [`traffic`], [`duration`], [`template`];
 //! 2. [`config`] reads `bluegreen.yml` and checks it as a whole, also against what Traefik knows ([`traefik`]);
 //! 3. [`document`] renders the config and the traffic to the bytes that Traefik gets;
 //! 4. [`store`] follows the key in Redis, or in a folder; beside the key are the [`history`] and the [`registry`] of
-//!    providers and instances;
+//!    providers and instances, and the [`lease`] of who changes it;
 //! 5. [`state`] decides what serves when: one writer, many watchers; [`last_good`] and [`certificate`] are what it
 //!    keeps on disk;
 //! 6. [`serve`] answers Traefik's polls from the state, and knows who has which document;
-//! 7. [`commands`] are the command line on top, one file each; [`log`] is what it logs to. [`init`] writes a first
+//! 7. [`verify`] checks a color before it gets the traffic, and production after;
+//! 8. [`commands`] are the command line on top, one file each; [`log`] is what it logs to. [`init`] writes a first
 //!    config from compose files.
 
 pub mod certificate;
@@ -18,13 +19,17 @@ pub mod color;
 pub mod commands;
 pub mod config;
 pub mod document;
+pub mod duration;
 pub mod history;
 pub mod init;
 pub mod last_good;
+pub mod lease;
 pub mod log;
 pub mod registry;
 pub mod serve;
 pub mod state;
 pub mod store;
+pub mod template;
 pub mod traefik;
 pub mod traffic;
+pub mod verify;

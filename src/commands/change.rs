@@ -1,5 +1,5 @@
-//! A change of traffic, as `flip` and `rollback` make it: set the key if it is still what it was, wait until every
-//! instance has the new document, go back where one does not.
+//! A change of traffic, as `flip` and `rollback` make it: set the key if it is still what it was, and wait until every
+//! instance has the new document. [`super::care`] is what `flip` does around it, [`super::back`] the way back.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -8,7 +8,10 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::back::Back;
 use super::before::Before;
+use super::care::Care;
+use super::interrupt::Interrupt;
 use super::wait::{LOOK_AGAIN, Late, Waited, list, names};
 use super::{Common, Exit, Failure, NOTHING_CHANGED, print, print_json, talk};
 use crate::config::Stack;
@@ -16,6 +19,7 @@ use crate::history::{Entry, author};
 use crate::registry::Aged;
 use crate::store::{Outcome, Reading, Session, StoreError};
 use crate::traffic::Traffic;
+use crate::verify::report::Report;
 
 /// How long a write that was not answered is looked for: a server that was only paused does it late.
 const LOOK_FOR_WRITE: Duration = Duration::from_secs(5);
@@ -38,13 +42,13 @@ pub struct ChangeFlags {
     why: String,
     /// Only set the key; wait for no instance
     #[arg(long, env = "BLUEGREEN_NO_WAIT", value_parser = clap::builder::FalseyValueParser::new())]
-    no_wait: bool,
-    /// Leave the new traffic where not every instance confirmed in time
+    pub(super) no_wait: bool,
+    /// Leave the new traffic where not every instance confirmed in time, or production fails a check
     #[arg(long, env = "BLUEGREEN_NO_ROLLBACK", value_parser = clap::builder::FalseyValueParser::new())]
-    no_rollback: bool,
+    pub(super) no_rollback: bool,
     /// Say what would be done, and how the document would change; change nothing
     #[arg(long, env = "BLUEGREEN_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// A reason that fits into a history.
@@ -74,13 +78,34 @@ pub struct Change<'a> {
     pub default_why: &'a str,
 }
 
+/// How far a change has come.
+pub(super) struct Done<'a> {
+    /// The traffic before, where it is known.
+    pub(super) from: Option<&'a Traffic>,
+    /// Whether the key had to be changed.
+    pub(super) changed: bool,
+    /// The instances that have it, where they were waited for.
+    pub(super) instances: Option<Vec<String>>,
+    /// What was verified.
+    pub(super) checks: Report,
+    /// When the key was set.
+    pub(super) began: Instant,
+    /// How long after that all instances had it.
+    pub(super) confirmed: Duration,
+}
+
 impl Change<'_> {
-    /// Makes it.
+    /// Makes it; with `care`, the color is verified before, and production after.
     ///
     /// # Errors
     ///
     /// See the exit codes of `flip`.
-    pub async fn make(self, before: Before) -> Result<(), Failure> {
+    pub async fn make(
+        &self,
+        before: Before,
+        care: Option<&Care<'_>>,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Failure> {
         let Before {
             mut session,
             key,
@@ -89,10 +114,9 @@ impl Change<'_> {
         } = before;
         let from = traffic.as_ref();
         if self.flags.dry_run {
-            self.show_plan(from, &reports);
+            self.show_plan(from, &reports, care);
             return Ok(());
         }
-        let key_says_so = matches!(&key.reading, Reading::Value(value) if Traffic::parse(value, &self.stack.colors).as_ref() == Ok(&self.to));
         if !self.flags.no_wait && !self.provider_runs(&mut session, &reports).await? {
             return Err(Failure::new(
                 Exit::Failed,
@@ -100,49 +124,89 @@ impl Change<'_> {
             )
             .hint("start it, or set the key all the same with --no-wait"));
         }
-        let began = Instant::now();
-        if !key_says_so {
-            let entry = self.entry(from, &self.to, self.why());
-            let outcome = match session.set(&self.stack.key, &key.reading, &entry).await {
-                Err(StoreError::Unknown(reason)) => self.look_for(&entry, reason).await?,
-                other => other
-                    .map_err(|error| Failure::store(&self.common.store, &error, NOTHING_CHANGED))?,
-            };
-            if let Outcome::Conflict(reading) = outcome {
-                return Err(Failure::new(
-                    Exit::Conflict,
-                    format!(
-                        "somebody else changed `{}` meanwhile: it is {}; nothing was changed",
-                        self.stack.key,
-                        shown(&reading)
-                    ),
-                )
-                .hint("look at `bluegreen history`, and flip again if that is what you want"));
-            }
+        let mut checks = Report::default();
+        if let Some(care) = care {
+            checks = care.before(self, interrupt).await?;
+        }
+        let mut done = Done {
+            from,
+            changed: !says(&key.reading, &self.to, self.stack),
+            instances: None,
+            checks,
+            began: Instant::now(),
+            confirmed: Duration::ZERO,
+        };
+        if interrupt.has_come() {
+            return Err(Failure::new(
+                Exit::Failed,
+                "interrupted; nothing was changed",
+            ));
+        }
+        if done.changed {
+            self.set(session, &key.reading, from).await?;
         }
         if self.flags.no_wait {
-            self.done(from, !key_says_so, None, began);
+            self.say_done(&done);
             return Ok(());
         }
-        let deadline = began + self.common.timeout;
-        match self
-            .wait(Some(session), &self.to, deadline, &BTreeSet::new())
-            .await
-        {
-            Waited::Confirmed(instances) => {
-                self.done(from, !key_says_so, Some(&instances), began);
-                Ok(())
-            }
-            Waited::Late(late) => Err(self.not_confirmed(from, !key_says_so, &late).await),
-            Waited::Moved(reading) => Err(Failure::new(
-                Exit::Conflict,
-                format!(
-                    "somebody else has changed `{}` to {} meanwhile; that stands",
-                    self.stack.key,
-                    shown(&reading)
-                ),
-            )
-            .hint("look at `bluegreen history`")),
+        done.instances = Some(self.confirm(&done, interrupt).await?);
+        done.confirmed = done.began.elapsed();
+        if let Some(care) = care {
+            self.say_confirmed(&done);
+            care.after(self, &mut done, interrupt).await?;
+        }
+        self.say_done(&done);
+        Ok(())
+    }
+
+    /// Sets the key if it is still what it was.
+    async fn set(
+        &self,
+        mut session: Session,
+        expected: &Reading,
+        from: Option<&Traffic>,
+    ) -> Result<(), Failure> {
+        let entry = self.entry(from, &self.to, self.why());
+        let mut outcome = session.set(&self.stack.key, expected, &entry).await;
+        if matches!(outcome, Err(StoreError::Unreachable(_))) {
+            // The connection may have been lost while the color was verified.
+            outcome = match self.common.store.connect().await {
+                Ok(mut session) => session.set(&self.stack.key, expected, &entry).await,
+                Err(error) => Err(error),
+            };
+        }
+        let outcome = match outcome {
+            Err(StoreError::Unknown(reason)) => self.look_for(&entry, reason).await?,
+            other => other
+                .map_err(|error| Failure::store(&self.common.store, &error, NOTHING_CHANGED))?,
+        };
+        let Outcome::Conflict(reading) = outcome else {
+            return Ok(());
+        };
+        Err(Failure::new(
+            Exit::Conflict,
+            format!(
+                "somebody else changed `{}` meanwhile: it is {}; nothing was changed",
+                self.stack.key,
+                shown(&reading)
+            ),
+        )
+        .hint("look at `bluegreen history`, and flip again if that is what you want"))
+    }
+
+    /// Waits until every instance has it; their names.
+    async fn confirm(
+        &self,
+        done: &Done<'_>,
+        interrupt: &mut Interrupt,
+    ) -> Result<Vec<String>, Failure> {
+        let deadline = done.began + self.common.timeout;
+        let without = BTreeSet::new();
+        let waited = self.wait(None, &self.to, deadline, &without, interrupt);
+        match waited.await {
+            Waited::Confirmed(instances) => Ok(instances),
+            Waited::Late(late) => Err(self.not_confirmed(done, &late, interrupt).await),
+            Waited::Moved(reading) => Err(self.moved(&reading)),
             Waited::StoreLost(reason) => Err(Failure::new(
                 Exit::Store,
                 format!(
@@ -162,6 +226,40 @@ impl Change<'_> {
             )
             .hint("look with `bluegreen status`; go back with `bluegreen rollback`")),
         }
+    }
+
+    /// Not every instance confirmed in time: goes back, unless told otherwise.
+    async fn not_confirmed(
+        &self,
+        done: &Done<'_>,
+        late: &[Late],
+        interrupt: &mut Interrupt,
+    ) -> Failure {
+        let back = Back {
+            exit: Exit::Unconfirmed,
+            what: format!(
+                "not every instance confirmed {} in {:?}: {}",
+                self.to,
+                self.common.timeout,
+                list(late)
+            ),
+            why: format!("{} was not confirmed in time by {}", self.to, names(late)),
+            without: late.iter().map(|late| late.name.clone()).collect(),
+        };
+        self.go_back(back, done, interrupt).await
+    }
+
+    /// Somebody else changed the key after this did.
+    pub(super) fn moved(&self, reading: &Reading) -> Failure {
+        Failure::new(
+            Exit::Conflict,
+            format!(
+                "somebody else has changed `{}` to {} meanwhile; that stands",
+                self.stack.key,
+                shown(reading)
+            ),
+        )
+        .hint("look at `bluegreen history`")
     }
 
     /// Whether a provider runs; one that has just been started gets the time for its first report.
@@ -197,7 +295,7 @@ impl Change<'_> {
         }
     }
 
-    fn entry(&self, from: Option<&Traffic>, to: &Traffic, why: &str) -> Entry {
+    pub(super) fn entry(&self, from: Option<&Traffic>, to: &Traffic, why: &str) -> Entry {
         Entry {
             at: Timestamp::now(),
             from: from.map(ToString::to_string).unwrap_or_default(),
@@ -207,46 +305,52 @@ impl Change<'_> {
         }
     }
 
+    /// On the way to its end: every instance has it, and production is yet to be verified.
+    fn say_confirmed(&self, done: &Done<'_>) {
+        if !self.common.quiet && !self.common.json {
+            talk(&self.sentence(done));
+        }
+    }
+
     /// Says what was done.
-    fn done(
-        &self,
-        from: Option<&Traffic>,
-        changed: bool,
-        instances: Option<&[String]>,
-        began: Instant,
-    ) {
-        let seconds = began.elapsed().as_secs_f64();
+    fn say_done(&self, done: &Done<'_>) {
         if self.common.json {
             print_json(&json!({
-                "exit": 0, "stack": self.name, "from": from.map(ToString::to_string), "to": self.to.to_string(), "changed": changed,
-                "instances": instances, "seconds": seconds,
+                "exit": 0, "stack": self.name, "from": done.from.map(ToString::to_string), "to": self.to.to_string(),
+                "changed": done.changed, "instances": done.instances, "seconds": done.confirmed.as_secs_f64(),
+                "checks": done.checks.json(),
             }));
             return;
         }
         if self.common.quiet {
             return;
         }
-        let what = if changed {
-            format!("{}: {} → {}", self.name, text(from), self.to)
+        print(&self.sentence(done));
+        if done.instances.as_ref().is_some_and(Vec::is_empty) {
+            talk("note: no Traefik polls any provider: nobody had to confirm");
+        }
+    }
+
+    /// What was done, in a sentence.
+    fn sentence(&self, done: &Done<'_>) -> String {
+        let what = if done.changed {
+            format!("{}: {} → {}", self.name, text(done.from), self.to)
         } else {
             format!("{}: {} already has the traffic", self.name, self.to)
         };
-        match instances {
-            None => print(&format!("{what}; not waited for any instance")),
-            Some([]) => {
-                print(&what);
-                talk("note: no Traefik polls any provider: nobody had to confirm");
-            }
+        match done.instances.as_deref() {
+            None => format!("{what}; not waited for any instance"),
+            Some([]) => what,
             Some(names) => {
                 let s = if names.len() == 1 { "" } else { "s" };
                 let applied = self.config.marker.is_some();
                 let proof = if applied { "applied" } else { "confirmed" };
-                print(&format!(
+                format!(
                     "{what}, {proof} by {} instance{s} in {:.0} ms: {}",
                     names.len(),
-                    seconds * 1000.0,
+                    done.confirmed.as_secs_f64() * 1000.0,
                     names.join(", ")
-                ));
+                )
             }
         }
     }
@@ -272,110 +376,11 @@ impl Change<'_> {
         )
         .hint("look with `bluegreen status`, once the store answers"))
     }
-
-    /// Not every instance confirmed in time: goes back, unless told otherwise.
-    async fn not_confirmed(self, from: Option<&Traffic>, changed: bool, late: &[Late]) -> Failure {
-        let what = format!(
-            "not every instance confirmed {} in {:?}: {}",
-            self.to,
-            self.common.timeout,
-            list(late)
-        );
-        if !changed {
-            return Failure::new(
-                Exit::Unconfirmed,
-                format!(
-                    "{what}; nothing was changed, {} had the traffic before",
-                    self.to
-                ),
-            )
-            .hint("look with `bluegreen status`");
-        }
-        let Some(from) = from else {
-            return Failure::new(
-                Exit::Unconfirmed,
-                format!(
-                    "{what}; what was before is not known, so {} keeps the traffic",
-                    self.to
-                ),
-            )
-            .hint("look with `bluegreen status`");
-        };
-        if self.flags.no_rollback {
-            return Failure::new(
-                Exit::Unconfirmed,
-                format!("{what}; {} keeps the traffic (--no-rollback)", self.to),
-            )
-            .hint("look with `bluegreen status`; go back with `bluegreen rollback`");
-        }
-        let entry = self.entry(
-            Some(&self.to),
-            from,
-            &format!("{} was not confirmed in time by {}", self.to, names(late)),
-        );
-        let expected = Reading::Value(self.to.to_string().into_bytes());
-        let went_back = match self.common.store.connect().await {
-            Ok(mut session) => set_as_written(&mut session, &self.stack.key, &expected, &entry)
-                .await
-                .map(|set| (set, session)),
-            Err(error) => Err(error),
-        };
-        match went_back {
-            Ok((Outcome::Set, session)) => {
-                let without = late.iter().map(|late| late.name.clone()).collect();
-                let deadline = Instant::now() + self.common.timeout;
-                let confirmed = match self.wait(Some(session), from, deadline, &without).await {
-                    Waited::Confirmed(_) => "which the other instances have confirmed".to_owned(),
-                    Waited::Late(late) | Waited::Interrupted(late) => {
-                        format!("which is not confirmed by {}", names(&late))
-                    }
-                    Waited::Moved(reading) => {
-                        format!("and changed by somebody to {} since", shown(&reading))
-                    }
-                    Waited::StoreLost(reason) => {
-                        format!("but the store can't be reached any more: {reason}")
-                    }
-                };
-                Failure::new(
-                    Exit::Unconfirmed,
-                    format!("{what}; rolled back to {from}, {confirmed}"),
-                )
-                .hint("look with `bluegreen status`")
-            }
-            Ok((Outcome::Conflict(reading), _)) => Failure::new(
-                Exit::Conflict,
-                format!(
-                    "{what}; not rolled back, because somebody else has changed the key to {} meanwhile",
-                    shown(&reading)
-                ),
-            ),
-            Err(error) => Failure::new(
-                Exit::Store,
-                format!(
-                    "{what}; it is not known whether it could be rolled back to {from}: {error}"
-                ),
-            )
-            .hint("look with `bluegreen status`; go back with `bluegreen rollback`"),
-        }
-    }
 }
 
-/// Sets a key that holds what was set, give or take white space that somebody else's `SET` had.
-async fn set_as_written(
-    session: &mut Session,
-    key: &str,
-    expected: &Reading,
-    entry: &Entry,
-) -> Result<Outcome, StoreError> {
-    let outcome = session.set(key, expected, entry).await?;
-    let (Outcome::Conflict(Reading::Value(is)), Reading::Value(wanted)) = (&outcome, expected)
-    else {
-        return Ok(outcome);
-    };
-    if is.trim_ascii() != wanted.trim_ascii() {
-        return Ok(outcome);
-    }
-    session.set(key, &Reading::Value(is.clone()), entry).await
+/// Whether a key says so.
+fn says(reading: &Reading, traffic: &Traffic, stack: &Stack) -> bool {
+    matches!(reading, Reading::Value(value) if Traffic::parse(value, &stack.colors).as_ref() == Ok(traffic))
 }
 
 /// A traffic that may not be known.

@@ -1,32 +1,69 @@
 //! `flip`.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::before::look;
+use super::care::Care;
 use super::change::{Change, ChangeFlags};
-use super::{Common, Exit, Failure, block_on, talk};
+use super::holder::Holder;
+use super::interrupt::Interrupt;
+use super::{Common, Exit, Failure, block_on};
 use crate::color::Color;
 use crate::traffic::Traffic;
 
-/// Moves all the traffic of a stack to one color.
+/// Moves all the traffic of a stack to one color, with care.
 ///
-/// The key is set only if it is still what it was; then every instance of Traefik, behind every provider, is waited
-/// for until it has confirmed the new document (with `marker` in the config: until it routes by it). Where one does
-/// not in time, it goes back. This version does not check the color itself, neither before nor after.
+/// The color is verified first (see `verify`); the key is set only if it is still what it was; then every instance of
+/// Traefik, behind every provider, is waited for until it has confirmed the new document (with `marker` in the config:
+/// until it routes by it); then production is verified through Traefik, and with --bake for as long as that says. Where
+/// something fails after the key was set, it goes back, and that is confirmed too. While it is at it, another flip of
+/// the stack is refused; `rollback` never is. --timeout holds for each of these waits; production may fail for 3 s
+/// before that counts. Ctrl-C before the key is set changes nothing; after it, the new traffic stands, and it says so.
 ///
-/// Exit codes: 0 done; 1 failed, nothing was changed; 2 usage or config mistake; 5 changed, but not every instance
-/// confirmed in time (rolled back unless --no-rollback); 6 the store could not be reached; 7 somebody else changed the
-/// traffic meanwhile.
+/// Exit codes: 0 done; 1 failed, or it could not be found out whether the color is ready; nothing was changed; 2 usage
+/// or config mistake; 3 refused: a check failed, nothing was changed; 4 changed, then a check failed and it was rolled
+/// back (unless --no-rollback); 5 changed, but not every instance confirmed in time (rolled back unless --no-rollback),
+/// or interrupted; 6 the store could not be reached; 7 somebody else changed the traffic meanwhile, or is at it.
 #[derive(Debug, Args)]
 pub struct Flip {
     /// The color [default: the other one]
     #[arg(value_name = "COLOR")]
     color: Option<String>,
-    /// Do not check anything (this version doesn't anyway, and says so without this flag)
-    #[arg(long, env = "BLUEGREEN_NO_VERIFY", value_parser = clap::builder::FalseyValueParser::new())]
-    no_verify: bool,
+    #[command(flatten)]
+    care: CareFlags,
     #[command(flatten)]
     flags: ChangeFlags,
+}
+
+/// Flags of the commands that verify what they do.
+#[derive(Debug, Args)]
+pub struct CareFlags {
+    /// Verify nothing, neither the color before nor production after
+    #[arg(long, env = "BLUEGREEN_NO_VERIFY", value_parser = clap::builder::FalseyValueParser::new())]
+    no_verify: bool,
+    /// How long production has to keep passing after the flip, such as 60s
+    #[arg(long, env = "BLUEGREEN_BAKE", default_value = "0s", hide_default_value = true, value_parser = crate::duration::parse, value_name = "DURATION")]
+    pub(super) bake: Duration,
+}
+
+impl CareFlags {
+    /// Whether anything is verified.
+    ///
+    /// # Errors
+    ///
+    /// Where flags contradict each other.
+    pub(super) fn verifies(&self, flags: &ChangeFlags) -> Result<bool, Failure> {
+        let without = match (self.no_verify, flags.no_wait) {
+            _ if self.bake.is_zero() => return Ok(!self.no_verify),
+            (true, _) => "--no-verify",
+            (_, true) => "--no-wait",
+            (false, false) => return Ok(true),
+        };
+        let message = format!("--bake watches production, which {without} rules out");
+        Err(Failure::new(Exit::Usage, message).hint("remove one of the two"))
+    }
 }
 
 impl Flip {
@@ -36,54 +73,64 @@ impl Flip {
     ///
     /// See its exit codes.
     pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
-        let Self {
-            color,
-            no_verify,
-            flags,
-        } = self;
+        let Self { color, care, flags } = self;
+        let verifies = care.verifies(&flags)?;
         let config = common.load()?;
         let (name, stack) = common.stack(&config)?;
-        let named = match &color {
-            Some(text) => {
-                let usage = |error| Failure::new(Exit::Usage, format!("{error}"));
-                let traffic = Traffic::parse(text.as_bytes(), &stack.colors).map_err(usage)?;
-                let whole = traffic.sole().filter(|color| color.as_str() == text);
-                let not_a_color = || {
-                    Failure::new(Exit::Usage, format!("`{text}` is not a color"))
-                        .hint("name one color")
-                };
-                Some(whole.ok_or_else(not_a_color)?.clone())
-            }
-            None => None,
-        };
+        let named = color.map(|text| named(&text, &stack.colors)).transpose()?;
         block_on(async {
-            let before = look(&common.store, stack).await?;
-            let to = match named {
-                Some(color) => color,
-                None => other(&stack.colors, before.known_traffic(&stack.key)?)?,
+            let mut interrupt = Interrupt::listen()?;
+            let holder = match flags.dry_run {
+                true => None,
+                false => {
+                    let to = named.as_ref().map_or("the other color", Color::as_str);
+                    Some(Holder::take(common, &stack.key, format!("flip to {to}")).await?)
+                }
             };
-            if !no_verify && !common.quiet {
-                talk(&format!(
-                    "note: this version does not check {to} itself, neither before nor after (--no-verify hides this)"
-                ));
+            let outcome = async {
+                let before = look(&common.store, stack).await?;
+                let color = match named {
+                    Some(color) => color,
+                    None => other(&stack.colors, before.known_traffic(&stack.key)?)?,
+                };
+                let change = Change {
+                    common,
+                    config: &config,
+                    name,
+                    stack,
+                    flags: &flags,
+                    to: Traffic::all_to(color.clone()),
+                    default_why: "",
+                };
+                let care = Care {
+                    color: &color,
+                    folder: &common.folder(),
+                    bake: care.bake,
+                };
+                let care = verifies.then_some(&care);
+                change.make(before, care, &mut interrupt).await
+            };
+            let outcome = outcome.await;
+            if let Some(holder) = holder {
+                holder.release().await;
             }
-            let to = Traffic::all_to(to);
-            let change = Change {
-                common,
-                config: &config,
-                name,
-                stack,
-                flags: &flags,
-                to,
-                default_why: "",
-            };
-            change.make(before).await
+            outcome
         })
     }
 }
 
+/// The color of this name.
+pub(super) fn named(text: &str, colors: &[Color]) -> Result<Color, Failure> {
+    let usage = |error| Failure::new(Exit::Usage, format!("{error}"));
+    let traffic = Traffic::parse(text.as_bytes(), colors).map_err(usage)?;
+    let whole = traffic.sole().filter(|color| color.as_str() == text);
+    let not_a_color =
+        || Failure::new(Exit::Usage, format!("`{text}` is not a color")).hint("name one color");
+    Ok(whole.ok_or_else(not_a_color)?.clone())
+}
+
 /// The one color that has no traffic.
-fn other(colors: &[Color], traffic: &Traffic) -> Result<Color, Failure> {
+pub(super) fn other(colors: &[Color], traffic: &Traffic) -> Result<Color, Failure> {
     let idle: Vec<_> = colors
         .iter()
         .filter(|color| traffic.weight(color) == 0)

@@ -96,6 +96,7 @@ fn failure(problem: Problem) -> Failure {
         exit: Exit::Usage,
         message: problem.message,
         hint: problem.hint,
+        checks: None,
     }
 }
 

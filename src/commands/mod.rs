@@ -1,13 +1,18 @@
 //! The commands, one file each.
 
+pub mod back;
 pub mod before;
+pub mod board;
+pub mod care;
 pub mod change;
 pub mod check;
 pub mod completions;
 pub mod flip;
 pub mod healthcheck;
 pub mod history;
+pub mod holder;
 pub mod init;
+pub mod interrupt;
 pub mod plan;
 pub mod progress;
 pub mod render;
@@ -15,6 +20,7 @@ pub mod rollback;
 pub mod schema;
 pub mod serve;
 pub mod status;
+pub mod verify;
 pub mod wait;
 
 use std::io::{IsTerminal, Write};
@@ -27,6 +33,7 @@ use serde::Serialize;
 
 use crate::config::{self, Config, Stack};
 use crate::store::{Store, StoreError};
+use crate::verify::report::Report;
 
 /// Switches a whole stack of services between its blue and its green deployment behind Traefik.
 ///
@@ -57,6 +64,7 @@ enum Command {
     Serve(serve::Serve),
     Flip(flip::Flip),
     Rollback(rollback::Rollback),
+    Verify(verify::Verify),
     Status(status::Status),
     History(history::History),
     Check(check::Check),
@@ -96,7 +104,7 @@ pub struct Common {
     #[arg(long, global = true, env = "BLUEGREEN_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub json: bool,
     /// How long to wait, such as 30s or 2m
-    #[arg(long, global = true, env = "BLUEGREEN_TIMEOUT", default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    #[arg(long, global = true, env = "BLUEGREEN_TIMEOUT", default_value = "60s", value_parser = crate::duration::parse, value_name = "DURATION")]
     pub timeout: Duration,
     /// Say more; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count, env = "BLUEGREEN_VERBOSE")]
@@ -122,6 +130,10 @@ pub enum Exit {
     Failed = 1,
     /// A usage or config mistake.
     Usage = 2,
+    /// Refused: a check failed; nothing was changed.
+    Refused = 3,
+    /// Changed, then a check failed and it was rolled back.
+    RolledBack = 4,
     /// Changed, but not every instance confirmed in time.
     Unconfirmed = 5,
     /// The store could not be reached.
@@ -139,6 +151,8 @@ pub struct Failure {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+    /// What was verified before, for the JSON object.
+    pub checks: Option<Report>,
 }
 
 impl Failure {
@@ -148,7 +162,14 @@ impl Failure {
             exit,
             message: message.into(),
             hint: None,
+            checks: None,
         }
+    }
+
+    /// The same with what was verified before.
+    pub fn checks(mut self, checks: Report) -> Self {
+        self.checks = Some(checks);
+        self
     }
 
     /// The same with what to do.
@@ -190,6 +211,7 @@ impl Arguments {
             Command::Serve(command) => command.run(&common),
             Command::Flip(command) => command.run(&common),
             Command::Rollback(command) => command.run(&common),
+            Command::Verify(command) => command.run(&common),
             Command::Status(command) => command.run(&common),
             Command::History(command) => command.run(&common),
             Command::Check(command) => command.run(&common),
@@ -203,11 +225,15 @@ impl Arguments {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 if common.json && !failure.message.is_empty() {
-                    print_json(&serde_json::json!({
+                    let mut object = serde_json::json!({
                         "exit": failure.exit as u8,
                         "error": failure.message,
                         "hint": failure.hint,
-                    }));
+                    });
+                    if let Some(checks) = &failure.checks {
+                        object["checks"] = checks.json();
+                    }
+                    print_json(&object);
                 }
                 if !failure.message.is_empty() {
                     talk(&format!("error: {}", failure.message));
@@ -249,6 +275,18 @@ impl Common {
                     format!("{}: {mistakes} mistake{s}", self.config.display()),
                 ))
             }
+        }
+    }
+
+    /// The folder of the config, in which its commands run.
+    pub fn folder(&self) -> PathBuf {
+        let folder = match self.config.is_dir() {
+            true => Some(self.config.as_path()),
+            false => self.config.parent(),
+        };
+        match folder {
+            Some(folder) if folder != Path::new("") => folder.to_owned(),
+            _ => PathBuf::from("."),
         }
     }
 
@@ -339,16 +377,4 @@ fn print_json(value: &impl Serialize) {
 fn talk(text: &str) {
     let mut stderr = std::io::stderr().lock();
     writeln!(stderr, "{text}").ok();
-}
-
-/// A duration such as `1m 30s`; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
-    }
-    let span: jiff::SignedDuration = text
-        .parse()
-        .map_err(|error: jiff::Error| error.to_string())?;
-    span.try_into()
-        .map_err(|_| "a duration can't be negative".to_owned())
 }

@@ -1,9 +1,11 @@
 //! `--dry-run`: what a change would do, and how the document would change.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::care::Care;
 use super::change::{Change, text};
 use super::{print, print_json};
 use crate::document::{self, MARKER_ROUTER};
@@ -12,7 +14,12 @@ use crate::traffic::Traffic;
 
 impl Change<'_> {
     /// Says what would be done.
-    pub(super) fn show_plan(&self, from: Option<&Traffic>, reports: &[Aged]) {
+    pub(super) fn show_plan(
+        &self,
+        from: Option<&Traffic>,
+        reports: &[Aged],
+        care: Option<&Care<'_>>,
+    ) {
         let render = |traffic: &Traffic| {
             let of_stacks = [(self.name.to_owned(), traffic.clone())].into();
             let document = document::render(self.config, &of_stacks, None);
@@ -43,6 +50,9 @@ impl Change<'_> {
             self.to,
             self.stack.key
         ));
+        if let Some(care) = care {
+            print(&format!("would verify {} before", care.color));
+        }
         for line in old.difference(&new) {
             print(&format!("- {line}"));
         }
@@ -55,6 +65,13 @@ impl Change<'_> {
             waited_for.join(", ")
         };
         print(&format!("would wait for {whom}"));
+        if let Some(care) = care {
+            let bake = match care.bake {
+                Duration::ZERO => String::new(),
+                time => format!(", and watch it for {time:?}"),
+            };
+            print(&format!("would verify production after{bake}"));
+        }
     }
 }
 

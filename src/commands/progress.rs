@@ -58,13 +58,20 @@ impl Progress {
     }
 }
 
-/// The live line goes away.
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.live && self.shown.is_some() {
+impl Progress {
+    /// Takes the live line away: something else is to be written.
+    pub fn clear(&mut self) {
+        if self.live && self.shown.take().is_some() {
             let mut stderr = std::io::stderr().lock();
             write!(stderr, "\r\x1b[2K").ok();
             stderr.flush().ok();
         }
+    }
+}
+
+/// The live line goes away.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
     }
 }

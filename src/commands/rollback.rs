@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::before::look;
 use super::change::{Change, ChangeFlags};
+use super::interrupt::Interrupt;
 use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on};
 use crate::history;
 use crate::traffic::Traffic;
@@ -64,7 +65,7 @@ impl Rollback {
                 to,
                 default_why: "rollback",
             };
-            change.make(before).await
+            change.make(before, None, &mut Interrupt::listen()?).await
         })
     }
 }

@@ -30,7 +30,7 @@ pub struct Serve {
     listen: String,
     /// How long a poll's answer is withheld while nothing changes; a request's `Prefer: wait=SECONDS` goes before it, and 0 holds nothing.
     /// Must be below Traefik's pollTimeout (5s unless set)
-    #[arg(long, env = "BLUEGREEN_HOLD", default_value = "4s", value_parser = super::duration, value_name = "DURATION")]
+    #[arg(long, env = "BLUEGREEN_HOLD", default_value = "4s", value_parser = crate::duration::parse, value_name = "DURATION")]
     hold: Duration,
     /// Where the last good traffic is kept [default: `.bluegreen` beside the config]
     #[arg(long, env = "BLUEGREEN_STATE_DIR", value_name = "DIR")]

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::change::Change;
+use super::interrupt::Interrupt;
 use super::progress::Progress;
+use crate::config::Stack;
 use crate::registry::{Aged, Seen, fleet};
-use crate::store::{KeyState, Reading, Session, StoreError};
+use crate::store::{KeyState, Reading, Session, Store, StoreError};
 use crate::traffic::Traffic;
 
 /// How often the wait looks at the clock where the store tells nothing new: instances can be gone by then.
@@ -43,18 +43,13 @@ impl Change<'_> {
         to: &Traffic,
         deadline: Instant,
         without: &BTreeSet<String>,
+        interrupt: &mut Interrupt,
     ) -> Waited {
         let mut progress = Progress::new(self.common.quiet || self.common.json);
-        let (Ok(mut interrupt), Ok(mut terminate)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        ) else {
-            return Waited::Interrupted(Vec::new());
-        };
         let mut late = Vec::new();
         loop {
             let mut lost = None;
-            match self.standing(&mut session, to, without).await {
+            match look(&self.common.store, self.stack, &mut session, to, without).await {
                 Ok(Standing::Moved(reading)) => return Waited::Moved(reading),
                 Ok(Standing::Has(names)) => return Waited::Confirmed(names),
                 Ok(Standing::Lacks(lacks)) => {
@@ -81,42 +76,45 @@ impl Change<'_> {
             tokio::select! {
                 changed = changed => if changed.is_err() { session = None },
                 () = tokio::time::sleep(pause) => {}
-                _ = interrupt.recv() => return Waited::Interrupted(late),
-                _ = terminate.recv() => return Waited::Interrupted(late),
+                () = interrupt.received() => return Waited::Interrupted(late),
             }
         }
     }
+}
 
-    /// Who has this traffic now, and who does not.
-    async fn standing(
-        &self,
-        session: &mut Option<Session>,
-        to: &Traffic,
-        without: &BTreeSet<String>,
-    ) -> Result<Standing, StoreError> {
-        let session = match session {
-            Some(session) => session,
-            None => session.insert(self.common.store.connect().await?),
-        };
-        let keys = session.read(std::slice::from_ref(&self.stack.key)).await?;
-        if let Some(KeyState {
-            reading: Reading::Value(value),
-            ..
-        }) = keys.get(&self.stack.key)
-            && let Ok(is) = Traffic::parse(value, &self.stack.colors)
-            && is != *to
-        {
-            return Ok(Standing::Moved(Reading::Value(value.clone())));
-        }
-        let reports = session.reports(&self.stack.key).await?;
-        Ok(standing(&reports, &to.to_string(), without))
+/// Who has this traffic now, and who does not.
+pub(super) async fn look(
+    store: &Store,
+    stack: &Stack,
+    session: &mut Option<Session>,
+    to: &Traffic,
+    without: &BTreeSet<String>,
+) -> Result<Standing, StoreError> {
+    let session = match session {
+        Some(session) => session,
+        None => session.insert(store.connect().await?),
+    };
+    let keys = session.read(std::slice::from_ref(&stack.key)).await?;
+    if let Some(KeyState {
+        reading: Reading::Value(value),
+        ..
+    }) = keys.get(&stack.key)
+        && let Ok(is) = Traffic::parse(value, &stack.colors)
+        && is != *to
+    {
+        return Ok(Standing::Moved(Reading::Value(value.clone())));
     }
+    let reports = session.reports(&stack.key).await?;
+    Ok(standing(&reports, &to.to_string(), without))
 }
 
 /// Who has a traffic and who does not.
-enum Standing {
+pub(super) enum Standing {
+    /// Every instance has it; their names.
     Has(Vec<String>),
+    /// These do not.
     Lacks(Vec<Late>),
+    /// The key says something else by now.
     Moved(Reading),
 }
 

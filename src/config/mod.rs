@@ -3,6 +3,7 @@
 //! Only the resolved form, [`Config`], travels through the program: it has passed every check.
 
 mod address;
+pub mod check;
 mod dangling;
 mod files;
 mod findings;
@@ -33,6 +34,7 @@ use serde_json::{Map, Value};
 
 use crate::color::Color;
 
+pub use check::{Check, CommandLine};
 pub(crate) use load::foreign;
 pub use load::{Loaded, load, parse};
 pub use report::{Mistake, Place, Report, Severity};
@@ -70,6 +72,12 @@ pub struct Stack {
     pub services: BTreeMap<String, Service>,
     /// The compose project of each color, where it is known.
     pub containers: BTreeMap<Color, String>,
+    /// Its smoke tests.
+    pub checks: Vec<Check>,
+    /// The command that brings a color up.
+    pub up: Option<CommandLine>,
+    /// The command that stops a color.
+    pub down: Option<CommandLine>,
 }
 
 /// How a color is seen that has no traffic; it has a header or an entrypoint, or both.

@@ -3,11 +3,17 @@
 //! Their doc comments are what an editor shows for each key. What is required has a default all the same: the schema
 //! has told of what is missing by then, and the rest around it is read on.
 
+mod check;
+
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+pub(super) use check::{
+    RawCheck, RawCommand, RawDuration, RawExpect, RawStatus, RawStep, RawTarget, RawTexts,
+};
 
 /// The config of bluegreen: the stacks, and what else the served document holds.
 ///
@@ -60,9 +66,13 @@ pub(super) struct RawStack {
     /// The compose project of each color.
     #[serde(default)]
     pub(super) containers: BTreeMap<String, String>,
-    /// Smoke tests. They are read, but this version does not act on them.
-    #[serde(default, rename = "checks")]
-    pub(super) _checks: Vec<Map<String, Value>>,
+    /// Smoke tests: what a color must do before it gets the traffic, and production after.
+    #[serde(default)]
+    pub(super) checks: Vec<RawCheck>,
+    /// The command that brings a color up, for `deploy`; `{color}` in it is replaced.
+    pub(super) up: Option<RawCommand>,
+    /// The command that stops a color, for `deploy --stop-old`; `{color}` in it is replaced.
+    pub(super) down: Option<RawCommand>,
 }
 
 /// How to see a color that has no traffic.

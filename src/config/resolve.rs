@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::check::{Around, checks, command};
 use super::findings::{Finding, Findings, Source, Span, listed, nearest, shown};
 use super::node::{Content, Node};
 use super::path::Path;
@@ -60,6 +61,7 @@ pub(super) fn resolve(raw: RawConfig, complete: bool, resolver: &mut Resolver<'_
             stack.key.clone(),
             store::history_key(&stack.key),
             store::registry_key(&stack.key),
+            store::lease_key(&stack.key),
         ];
         if let Some(first) = written.iter().find_map(|key| keys.get(key)) {
             let other = resolver.tree.value_span(&first.key("key"));
@@ -105,16 +107,6 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
     let preview = raw
         .preview
         .map(|raw| preview(raw, &path.key("preview"), resolver));
-    let checks = path.key("checks");
-    let given = match resolver.tree.at(&checks).map(|node| &node.content) {
-        Some(Content::List(nodes)) => !nodes.is_empty(),
-        given => given.is_some(),
-    };
-    if given {
-        let span = resolver.tree.key_span(&checks);
-        let message = "`checks` is read, but this version does not act on it";
-        resolver.findings.warning(span, &checks, message);
-    }
     let top = path.key("services");
     let mut services = BTreeMap::new();
     for (name, raw) in raw.services {
@@ -131,6 +123,15 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
             containers.insert(color, project);
         }
     }
+    let around = Around {
+        services: &services,
+        production: production.is_some() || resolver.tree.at(&path.key("production")).is_some(),
+    };
+    let checks = checks(raw.checks, &path.key("checks"), &around, resolver);
+    let up = raw.up.map(|raw| command(raw, &path.key("up"), resolver));
+    let down = raw
+        .down
+        .map(|raw| command(raw, &path.key("down"), resolver));
     Stack {
         key: raw.key,
         colors: colors.names,
@@ -139,6 +140,9 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
         preview,
         services,
         containers,
+        checks,
+        up,
+        down,
     }
 }
 

@@ -15,9 +15,10 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::{KeyState, Outcome, Reading, StoreError, history_key, registry_key};
+use super::{KeyState, Outcome, Reading, StoreError, history_key, lease_key, registry_key};
 use crate::history::{self, Entry};
 use crate::last_good::write_atomically;
+use crate::lease::{self, Lease};
 use crate::registry::{Aged, Report};
 
 /// The file whose lock serializes the writers.
@@ -41,6 +42,13 @@ pub struct Folder {
 struct Stamped {
     at: u128,
     report: Report,
+}
+
+/// A lease with the time until which it lasts, in milliseconds since the epoch.
+#[derive(Serialize, Deserialize)]
+struct Lasting {
+    until: u128,
+    lease: Lease,
 }
 
 impl Folder {
@@ -185,6 +193,47 @@ impl Folder {
         let json = serde_json::to_vec(&reports).map_err(|error| self.refused(&error))?;
         write_atomically(&self.path(&registry_key(key)), &json)
             .map_err(|error| self.refused(&error))
+    }
+
+    /// See [`super::Session::take_lease`].
+    pub(super) fn take_lease(
+        &mut self,
+        key: &str,
+        lease: &Lease,
+    ) -> Result<Option<Lease>, StoreError> {
+        let _lock = self.lock()?;
+        let now = now_ms();
+        if let Some(held) = self.lasting(key)
+            && held.until > now
+            && held.lease != *lease
+        {
+            return Ok(Some(held.lease));
+        }
+        let lasting = Lasting {
+            until: now + lease::LASTS.as_millis(),
+            lease: lease.clone(),
+        };
+        let json = serde_json::to_vec(&lasting).map_err(|error| self.refused(&error))?;
+        write_atomically(&self.path(&lease_key(key)), &json)
+            .map_err(|error| self.refused(&error))?;
+        Ok(None)
+    }
+
+    /// See [`super::Session::release_lease`].
+    pub(super) fn release_lease(&mut self, key: &str, lease: &Lease) -> Result<(), StoreError> {
+        let _lock = self.lock()?;
+        match self.lasting(key) {
+            Some(held) if held.lease == *lease => {
+                fs::remove_file(self.path(&lease_key(key))).map_err(|error| self.refused(&error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The lease that is there; one that can't be read is nobody's.
+    fn lasting(&self, key: &str) -> Option<Lasting> {
+        let bytes = fs::read(self.path(&lease_key(key))).ok()?;
+        serde_json::from_slice(&bytes).ok()
     }
 
     /// See [`super::Session::reports`].

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::history::Entry;
+use crate::lease::Lease;
 use crate::registry::{Aged, Report};
 
 /// Which store, as `--store` gives it.
@@ -128,6 +129,11 @@ pub fn history_key(key: &str) -> String {
 /// The name of the registry of providers and instances beside a key.
 pub fn registry_key(key: &str) -> String {
     beside(key, "instances")
+}
+
+/// The name of the lease beside a key, which a `flip` holds while it is at it.
+pub fn lease_key(key: &str) -> String {
+    beside(key, "lease")
 }
 
 /// A key that has a hash tag of its own keeps it; else the whole key becomes the tag (Redis Cluster specification,
@@ -263,6 +269,34 @@ impl Session {
         match self {
             Self::Redis(connection) => connection.report(key, report).await,
             Self::File(folder) => folder.report(key, report),
+        }
+    }
+
+    /// Takes the lease of a key, or makes it last longer where this is its holder; gives who else holds it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn take_lease(
+        &mut self,
+        key: &str,
+        lease: &Lease,
+    ) -> Result<Option<Lease>, StoreError> {
+        match self {
+            Self::Redis(connection) => connection.take_lease(key, lease).await,
+            Self::File(folder) => folder.take_lease(key, lease),
+        }
+    }
+
+    /// Gives a lease back, where this is still its holder.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn release_lease(&mut self, key: &str, lease: &Lease) -> Result<(), StoreError> {
+        match self {
+            Self::Redis(connection) => connection.release_lease(key, lease).await,
+            Self::File(folder) => folder.release_lease(key, lease),
         }
     }
 

@@ -15,9 +15,10 @@ use redis::{
 use tokio::sync::mpsc;
 
 use super::address::Address;
-use super::scripts::{RECORD, REPORT, SET};
-use super::{KeyState, Outcome, Reading, StoreError, history_key, registry_key};
+use super::scripts::{RECORD, RELEASE_LEASE, REPORT, SET, TAKE_LEASE};
+use super::{KeyState, Outcome, Reading, StoreError, history_key, lease_key, registry_key};
 use crate::history::{self, Entry};
+use crate::lease::{self, Lease};
 use crate::registry::{Aged, Report};
 
 /// How long a connection may take to come about.
@@ -263,6 +264,35 @@ impl Connection {
             .arg(registry_key(key))
             .arg(&report.provider)
             .arg(json);
+        eval.query_async(&mut self.redis).await.map_err(write_error)
+    }
+
+    /// See [`super::Session::take_lease`].
+    pub(super) async fn take_lease(
+        &mut self,
+        key: &str,
+        lease: &Lease,
+    ) -> Result<Option<Lease>, StoreError> {
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(TAKE_LEASE).arg(1).arg(lease_key(key));
+        eval.arg(lease.to_json())
+            .arg(lease::LASTS.as_millis() as u64);
+        let holder: String = eval
+            .query_async(&mut self.redis)
+            .await
+            .map_err(write_error)?;
+        Ok((!holder.is_empty()).then(|| Lease::of_json(&holder)))
+    }
+
+    /// See [`super::Session::release_lease`].
+    pub(super) async fn release_lease(
+        &mut self,
+        key: &str,
+        lease: &Lease,
+    ) -> Result<(), StoreError> {
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(RELEASE_LEASE).arg(1).arg(lease_key(key));
+        eval.arg(lease.to_json());
         eval.query_async(&mut self.redis).await.map_err(write_error)
     }
 

@@ -53,3 +53,21 @@ if redis.call('HLEN', KEYS[1]) > 64 then
   end
 end
 ";
+
+/// Takes the lease, or makes it last longer where this is its holder; answers with who else holds it. An empty lease is
+/// nobody's.
+///
+/// KEYS: the lease. ARGV: the holder, for how many milliseconds.
+pub(super) const TAKE_LEASE: &str = "
+local is = redis.call('GET', KEYS[1])
+if is and is ~= '' and is ~= ARGV[1] then return is end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ''
+";
+
+/// Gives the lease back. It is set to nothing that expires at once, so that operators need no right to delete.
+///
+/// KEYS: the lease. ARGV: the holder.
+pub(super) const RELEASE_LEASE: &str = "
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], '', 'PX', 1) end
+";

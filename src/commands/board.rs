@@ -1,0 +1,85 @@
+//! What is shown while something is verified: a line for each outcome, and what is waited for.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use super::progress::Progress;
+use super::{Common, print, talk};
+use crate::verify::measure::Told;
+use crate::verify::report::Line;
+
+/// Where the outcomes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    /// To stdout: they are what was asked for.
+    Print,
+    /// To stderr.
+    Talk,
+    /// Only those that went wrong, to stderr.
+    Wrong,
+    /// Nowhere: they are in the JSON object.
+    Keep,
+}
+
+/// The board.
+pub struct Board {
+    lines: Lines,
+    state: RefCell<State>,
+}
+
+struct State {
+    progress: Progress,
+    /// What fails so far, by check.
+    again: BTreeMap<String, String>,
+}
+
+impl Board {
+    /// A board for outcomes that go there, unless the flags say otherwise.
+    pub fn new(common: &Common, lines: Lines) -> Self {
+        Self {
+            lines: match common {
+                Common { json: true, .. } => Lines::Keep,
+                Common { quiet: true, .. } => Lines::Wrong,
+                _ => lines,
+            },
+            state: RefCell::new(State {
+                progress: Progress::new(common.quiet || common.json),
+                again: BTreeMap::new(),
+            }),
+        }
+    }
+
+    /// Shows what there is to tell.
+    pub fn tell(&self, told: Told<'_>) {
+        let mut state = self.state.borrow_mut();
+        match told {
+            Told::Again { kind, name, detail } => {
+                let first = detail.lines().next().unwrap_or_default().to_owned();
+                state.again.insert(format!("{kind} {name}"), first);
+            }
+            Told::Line(line) => {
+                state.again.remove(&format!("{} {}", line.kind, line.name));
+                state.progress.clear();
+                self.show(line);
+            }
+        }
+        let again = state.again.iter();
+        let again: Vec<_> = again
+            .map(|(check, detail)| format!("{check} ({detail})"))
+            .collect();
+        if !again.is_empty() {
+            state
+                .progress
+                .show(&format!("waiting for {}", again.join(", ")));
+        }
+    }
+
+    fn show(&self, line: &Line) {
+        match self.lines {
+            Lines::Print => print(&line.to_string()),
+            Lines::Talk => talk(&line.to_string()),
+            Lines::Wrong if !line.outcome.is_good() => talk(&line.to_string()),
+            Lines::Wrong | Lines::Keep => {}
+        }
+    }
+}

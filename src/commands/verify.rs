@@ -1,0 +1,154 @@
+//! `verify`.
+
+use std::time::Instant;
+
+use clap::Args;
+use serde_json::json;
+
+use super::before;
+use super::board::{Board, Lines};
+use super::wait::{Standing, list, look};
+use super::{Common, Exit, Failure, block_on, print_json};
+use crate::color::Color;
+use crate::config::Stack;
+use crate::traffic::Traffic;
+use crate::verify::measure::{Limits, Pauses, Told, measure};
+use crate::verify::report::{Kind, Line, Outcome, Report, Verdict};
+use crate::verify::{self, Scope};
+
+/// Verifies that a color can take the traffic, or that production serves it.
+///
+/// Of a color: the containers of its compose project run and are healthy, where a Docker engine is; every server of
+/// every service answers its `health` path with 2xx, each replica by itself; then the smoke tests pass, the `checks` of
+/// the config. Of production: every Traefik has the document of the traffic in force, every service answers through
+/// Traefik, by a color that has traffic where it says so (header X-Color); then the checks with `on: [production]`.
+/// Everything runs side by side, and what fails is tried again until --timeout.
+///
+/// Exit codes: 0 everything passed; 1 nothing is known to be wrong, but something could not be measured, or there was
+/// nothing to verify; 2 usage or config mistake; 3 a check failed; 6 the store could not be reached.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// A color, or `production`
+    #[arg(value_name = "COLOR|production")]
+    target: String,
+}
+
+impl Verify {
+    /// Runs it.
+    ///
+    /// # Errors
+    ///
+    /// See its exit codes.
+    pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
+        let Self { target } = self;
+        let config = common.load()?;
+        let (name, stack) = common.stack(&config)?;
+        let board = Board::new(common, Lines::Print);
+        let tell = |told: Told<'_>| board.tell(told);
+        let verify = verify::Verify {
+            name,
+            stack,
+            folder: &common.folder(),
+            tell: &tell,
+        };
+        let limits = Limits::until(Instant::now() + common.timeout);
+        let color = stack.colors.iter().find(|color| color.as_str() == target);
+        let report = block_on(async {
+            match color {
+                Some(color) => Ok(verify.color(color, limits).await),
+                None if target == "production" => production(common, &verify, limits).await,
+                None => {
+                    let colors: Vec<_> = stack.colors.iter().map(Color::as_str).collect();
+                    let message = format!("`{target}` is neither a color nor `production`");
+                    let hint = format!("the colors are {}", colors.join(", "));
+                    Err(Failure::new(Exit::Usage, message).hint(hint))
+                }
+            }
+        })?;
+        drop(board);
+        let count = |word: &str| {
+            let lines = report.lines.iter();
+            lines.filter(|line| line.outcome.word() == word).count()
+        };
+        let (exit, message) = match report.verdict() {
+            Verdict::Passed => {
+                if common.json {
+                    print_json(&json!({
+                        "exit": 0, "stack": name, "target": target, "checks": report.json(),
+                    }));
+                }
+                return Ok(());
+            }
+            Verdict::Failed => (
+                Exit::Refused,
+                format!(
+                    "{target}: {} of {} checks failed",
+                    count("failed"),
+                    report.lines.len()
+                ),
+            ),
+            Verdict::Unmeasured => (
+                Exit::Failed,
+                format!(
+                    "{target}: {} of {} checks could not be measured",
+                    count("unmeasured"),
+                    report.lines.len()
+                ),
+            ),
+            Verdict::Nothing => (
+                Exit::Failed,
+                format!("{target}: there was nothing to verify"),
+            ),
+        };
+        Err(Failure::new(exit, message).checks(report))
+    }
+}
+
+/// The instances, and what answers through Traefik, side by side.
+async fn production(
+    common: &Common,
+    verify: &verify::Verify<'_>,
+    limits: Limits,
+) -> Result<Report, Failure> {
+    let before = before::look(&common.store, verify.stack).await?;
+    let traffic = before.known_traffic(&verify.stack.key)?.clone();
+    let (instances, report) = futures_util::future::join(
+        instances(common, verify.stack, &traffic, limits, verify.tell),
+        verify.production(&traffic, Scope::All, limits),
+    )
+    .await;
+    Ok(Report::new(std::iter::once(instances).chain(report.lines)))
+}
+
+/// Whether every instance has the document of this traffic.
+async fn instances(
+    common: &Common,
+    stack: &Stack,
+    traffic: &Traffic,
+    limits: Limits,
+    tell: &verify::measure::Tell<'_>,
+) -> Line {
+    let mut session = None;
+    let nobody = Default::default();
+    let attempt = async || match look(&common.store, stack, &mut session, traffic, &nobody).await {
+        Ok(Standing::Has(names)) if names.is_empty() => {
+            Outcome::Failed("no Traefik polls any provider".to_owned())
+        }
+        Ok(Standing::Has(names)) => Outcome::Passed(format!("{} have {traffic}", names.join(", "))),
+        Ok(Standing::Lacks(late)) => {
+            Outcome::Failed(format!("{traffic} is not confirmed by {}", list(&late)))
+        }
+        Ok(Standing::Moved(_)) => Outcome::Failed(format!(
+            "the traffic was changed meanwhile: it is {traffic} no more"
+        )),
+        Err(error) => {
+            session = None;
+            Outcome::Unmeasured(format!(
+                "the store {} can't be reached: {error}",
+                common.store
+            ))
+        }
+    };
+    let name = format!("{traffic}");
+    measure(Kind::Instances, name, limits, Pauses::LOOK, tell, attempt).await
+}

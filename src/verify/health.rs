@@ -1,0 +1,72 @@
+//! The health of each server of a color, each replica by itself.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::Verify;
+use super::ask::{Client, Request};
+use super::measure::{Limits, Pauses, measure};
+use super::report::{Kind, Line, Outcome};
+use crate::color::Color;
+use crate::config::Servers;
+
+/// How long one answer may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Checks all servers of a color, side by side.
+pub(super) async fn check(
+    verify: &Verify<'_>,
+    client: &Client,
+    color: &Color,
+    limits: Limits,
+) -> Vec<Line> {
+    let mut planned = Vec::new();
+    for (name, service) in &verify.stack.services {
+        let skip = |why: String| (name.clone(), Err(why));
+        match (service.servers.get(color), &service.health) {
+            (Some(Servers::Urls(urls)), Some(path)) => {
+                for url in urls {
+                    let server = format!("{name} {url}");
+                    // HTTP/2 without TLS begins in a way of its own.
+                    let asked = match url.starts_with("h2c:") {
+                        true => Err("`h2c` servers are not asked for their health".to_owned()),
+                        false => Ok(Request::get(url, path, TIMEOUT)),
+                    };
+                    planned.push((server, asked));
+                }
+            }
+            (Some(Servers::Reference(reference)), _) => {
+                let why =
+                    format!("its servers are those of `{reference}`, which only Traefik knows");
+                planned.push(skip(why));
+            }
+            _ => planned.push(skip("the config names no `health` path for it".to_owned())),
+        }
+    }
+    let check = async |(name, asked): (String, Result<Request, String>)| match asked {
+        Err(why) => verify.line(Line::skipped(Kind::Health, name, why)),
+        Ok(request) => {
+            let attempt = async || is_well(client, &request).await;
+            measure(
+                Kind::Health,
+                name,
+                limits,
+                Pauses::LOOK,
+                verify.tell,
+                attempt,
+            )
+            .await
+        }
+    };
+    join_all(planned.into_iter().map(check)).await
+}
+
+async fn is_well(client: &Client, request: &Request) -> Outcome {
+    let asked = request.shown();
+    match client.ask(request).await {
+        Ok(answer) if answer.status.is_success() => Outcome::Passed(answer.status.to_string()),
+        Ok(answer) => Outcome::Failed(format!("{asked}: expected 2xx, got {}", answer.shown())),
+        Err(error) => Outcome::Failed(format!("{asked}: {}", error.why())),
+    }
+}

@@ -1,0 +1,108 @@
+//! Verifying: whether a color can take the traffic, and whether production serves it.
+//!
+//! Each check is measured by itself, all of them side by side, and again while it fails and there is time: what is
+//! verified may still be starting.
+//!
+//! - [`report`]: what came of it, a line a check;
+//! - [`measure`]: one check, again and again;
+//! - [`ask`]: one HTTP request;
+//! - [`containers`], [`health`], [`smoke`]: what is checked of a color;
+//! - [`production`]: what is checked through Traefik.
+
+mod ask;
+mod command;
+mod containers;
+mod health;
+pub mod measure;
+mod production;
+pub mod report;
+mod rule;
+mod smoke;
+mod steps;
+
+use std::path::Path;
+
+use futures_util::future::join;
+
+use self::ask::Client;
+use self::measure::{Limits, Tell};
+use self::report::{Line, Report};
+use crate::color::Color;
+use crate::config::{Servers, Stack};
+use crate::traffic::Traffic;
+
+pub use self::production::reachable;
+
+/// How much of production is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything.
+    All,
+    /// Only that every service answers.
+    Answers,
+}
+
+/// What is verified: a stack, and where commands of its checks run.
+pub struct Verify<'a> {
+    /// The stack's name.
+    pub name: &'a str,
+    /// The stack.
+    pub stack: &'a Stack,
+    /// The folder of the config.
+    pub folder: &'a Path,
+    /// Is told of each outcome, and of what is waited for.
+    pub tell: &'a Tell<'a>,
+}
+
+impl Verify<'_> {
+    /// Verifies that a color can take the traffic: its containers, the health of each server, and the smoke tests once
+    /// all servers are well.
+    pub async fn color(&self, color: &Color, limits: Limits) -> Report {
+        let client = Client::new();
+        let containers = containers::check(self, color, limits);
+        let servers = async {
+            let health = health::check(self, &client, color, limits).await;
+            let unwell = health.iter().find(|line| !line.outcome.is_good());
+            let smoke = smoke::of_color(self, &client, color, unwell, limits).await;
+            (health, smoke)
+        };
+        let (containers, (health, smoke)) = join(containers, servers).await;
+        Report::new(containers.into_iter().chain(health).chain(smoke))
+    }
+
+    /// Verifies that production serves this traffic: every service answers through Traefik, by a color that has a share
+    /// of it, and then the smoke tests pass.
+    pub async fn production(&self, traffic: &Traffic, scope: Scope, limits: Limits) -> Report {
+        let client = Client::new();
+        let answers = production::check(self, &client, traffic, limits).await;
+        if scope == Scope::Answers {
+            return Report::new(answers);
+        }
+        let unwell = answers.iter().find(|line| !line.outcome.is_good());
+        let smoke = smoke::of_production(self, &client, traffic, unwell, limits).await;
+        Report::new(answers.into_iter().chain(smoke))
+    }
+
+    /// The URL of a service's replica; with fewer replicas than that they are counted round.
+    fn replica(&self, service: &str, color: &Color, replica: usize) -> Option<&str> {
+        match self.stack.services.get(service)?.servers.get(color)? {
+            Servers::Urls(urls) => urls.get(replica % urls.len().max(1)).map(String::as_str),
+            Servers::Reference(_) => None,
+        }
+    }
+
+    /// How many replicas the service with the most of them has.
+    fn replicas(&self, color: &Color) -> usize {
+        let servers = self.stack.services.values();
+        let counts = servers.filter_map(|service| match service.servers.get(color)? {
+            Servers::Urls(urls) => Some(urls.len()),
+            Servers::Reference(_) => None,
+        });
+        counts.max().unwrap_or(0)
+    }
+
+    fn line(&self, line: Line) -> Line {
+        (self.tell)(measure::Told::Line(&line));
+        line
+    }
+}

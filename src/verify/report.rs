@@ -1,0 +1,208 @@
+//! The report: what came of each check.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// What came of a check, with the details for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is as it should be.
+    Passed(String),
+    /// It is not.
+    Failed(String),
+    /// It could not be found out.
+    Unmeasured(String),
+    /// It was not looked for, and why.
+    Skipped(String),
+}
+
+impl Outcome {
+    /// Whether nothing speaks against it.
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::Passed(_) | Self::Skipped(_))
+    }
+
+    /// What there is to say.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Passed(text)
+            | Self::Failed(text)
+            | Self::Unmeasured(text)
+            | Self::Skipped(text) => text,
+        }
+    }
+
+    /// It in one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Passed(_) => "passed",
+            Self::Failed(_) => "failed",
+            Self::Unmeasured(_) => "unmeasured",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+}
+
+/// What a check looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The containers of a compose project.
+    Containers,
+    /// One server.
+    Health,
+    /// A smoke test of the config.
+    Check,
+    /// The instances of Traefik.
+    Instances,
+    /// A service through Traefik.
+    Answer,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Containers => "containers",
+            Self::Health => "health",
+            Self::Check => "check",
+            Self::Instances => "instances",
+            Self::Answer => "answer",
+        })
+    }
+}
+
+/// One check, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What it looks at.
+    pub kind: Kind,
+    /// Which of them.
+    pub name: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// How long it took until that was known.
+    pub took: Duration,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+impl Line {
+    /// A check that is not looked for.
+    pub(super) fn skipped(kind: Kind, name: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+            outcome: Outcome::Skipped(why.into()),
+            took: Duration::ZERO,
+            attempts: 0,
+        }
+    }
+
+    /// It as JSON; the time is in seconds.
+    pub fn json(&self) -> Value {
+        json!({
+            "kind": self.kind.to_string(), "name": self.name, "outcome": self.outcome.word(),
+            "detail": self.outcome.detail(), "seconds": self.took.as_secs_f64(), "attempts": self.attempts,
+        })
+    }
+}
+
+/// A line of the table; what is wrong stands on a line of its own.
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kind,
+            name,
+            outcome,
+            took,
+            attempts,
+        } = self;
+        let detail = outcome.detail();
+        write!(f, "{:<10}  {kind:<10}  {name}", outcome.word())?;
+        if *attempts > 0 {
+            write!(f, "  {}", time(*took))?;
+        }
+        if *attempts > 1 {
+            write!(f, "  ({attempts} attempts)")?;
+        }
+        match outcome {
+            _ if detail.is_empty() => Ok(()),
+            Outcome::Passed(_) => write!(f, "  {detail}"),
+            Outcome::Skipped(_) => write!(f, ": {detail}"),
+            Outcome::Failed(_) | Outcome::Unmeasured(_) => {
+                for line in detail.lines() {
+                    write!(f, "\n            {line}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A time, in the unit in which it reads well.
+fn time(took: Duration) -> String {
+    if took < Duration::from_secs(1) {
+        format!("{} ms", took.as_millis())
+    } else {
+        format!("{:.1} s", took.as_secs_f64())
+    }
+}
+
+/// What came of all checks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The checks.
+    pub lines: Vec<Line>,
+}
+
+/// What a report says as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything that was looked for is as it should be.
+    Passed,
+    /// Something is not.
+    Failed,
+    /// Nothing is known to be wrong, but not everything could be found out.
+    Unmeasured,
+    /// Nothing was looked for.
+    Nothing,
+}
+
+impl Report {
+    /// A report of these checks.
+    pub fn new(lines: impl IntoIterator<Item = Line>) -> Self {
+        Self {
+            lines: lines.into_iter().collect(),
+        }
+    }
+
+    /// What it says as a whole.
+    pub fn verdict(&self) -> Verdict {
+        let any = |word: &str| self.lines.iter().any(|line| line.outcome.word() == word);
+        if any("failed") {
+            Verdict::Failed
+        } else if any("unmeasured") {
+            Verdict::Unmeasured
+        } else if any("passed") {
+            Verdict::Passed
+        } else {
+            Verdict::Nothing
+        }
+    }
+
+    /// The checks as JSON.
+    pub fn json(&self) -> Value {
+        self.lines.iter().map(Line::json).collect()
+    }
+
+    /// What is wrong, by name, for a sentence.
+    pub fn wrong(&self) -> String {
+        let wrong = self.lines.iter().filter(|line| !line.outcome.is_good());
+        let names = wrong.map(|line| {
+            let detail = line.outcome.detail().lines().next().unwrap_or_default();
+            format!("{} {} ({detail})", line.kind, line.name)
+        });
+        names.collect::<Vec<_>>().join("; ")
+    }
+}
