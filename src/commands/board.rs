@@ -8,6 +8,9 @@ use super::{Common, print, talk};
 use crate::verify::measure::Told;
 use crate::verify::report::Line;
 
+/// How much is shown of what is wrong with a check that is tried again, in characters.
+const LONGEST: usize = 120;
+
 /// Where the outcomes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lines {
@@ -54,8 +57,9 @@ impl Board {
         let mut state = self.state.borrow_mut();
         match told {
             Told::Again { kind, name, detail } => {
-                let first = detail.lines().next().unwrap_or_default().to_owned();
-                state.again.insert(format!("{kind} {name}"), first);
+                let first = detail.lines().next().unwrap_or_default();
+                let short = first.chars().take(LONGEST).collect();
+                state.again.insert(format!("{kind} {name}"), short);
             }
             Told::Line(line) => {
                 state.again.remove(&format!("{} {}", line.kind, line.name));

@@ -308,7 +308,7 @@ impl Change<'_> {
     /// On the way to its end: every instance has it, and production is yet to be verified.
     fn say_confirmed(&self, done: &Done<'_>) {
         if !self.common.quiet && !self.common.json {
-            talk(&self.sentence(done));
+            talk(&format!("{}; verifying production", self.sentence(done)));
         }
     }
 

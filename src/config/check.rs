@@ -5,8 +5,8 @@ use std::fmt;
 use std::process::Command;
 use std::time::Duration;
 
-use reqwest::Method;
-use reqwest::header::{HeaderName, HeaderValue};
+use hyper::Method;
+use hyper::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 use serde_json_path::JsonPath;
 

@@ -51,25 +51,35 @@ pub fn acceptor(
 ///
 /// The file can't be read, or holds no certificate.
 pub fn connector(certificate: &Path) -> io::Result<TlsConnector> {
-    let pinned = Pinned {
-        certificate: certificates(certificate)?.swap_remove(0),
+    let certificate = certificates(certificate)?.swap_remove(0);
+    Ok(connector_to(Some(certificate)))
+}
+
+/// What speaks TLS to whoever is there, whatever certificate it shows.
+pub fn connector_to_anybody() -> TlsConnector {
+    connector_to(None)
+}
+
+fn connector_to(certificate: Option<CertificateDer<'static>>) -> TlsConnector {
+    let verifier = Unnamed {
+        certificate,
         algorithms: ring::default_provider().signature_verification_algorithms,
     };
     let config = ClientConfig::builder()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(pinned))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+    TlsConnector::from(Arc::new(config))
 }
 
-/// Takes one certificate, whose key the server must have.
+/// Takes one certificate, or any; its key the server must have.
 #[derive(Debug)]
-struct Pinned {
-    certificate: CertificateDer<'static>,
+struct Unnamed {
+    certificate: Option<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for Unnamed {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -78,7 +88,11 @@ impl ServerCertVerifier for Pinned {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if *end_entity == self.certificate {
+        if self
+            .certificate
+            .as_ref()
+            .is_none_or(|one| one == end_entity)
+        {
             Ok(ServerCertVerified::assertion())
         } else {
             let reason = "it shows another certificate than the one given";

@@ -3,9 +3,19 @@
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode, redirect};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::handshake;
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, USER_AGENT};
+use hyper::{Method, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use url::Url;
+
+use crate::serve::tls;
 
 /// More of a body is not read.
 const MAX_BODY: usize = 1 << 20;
@@ -13,11 +23,8 @@ const MAX_BODY: usize = 1 << 20;
 /// How much of a body is shown, in characters.
 const SHOWN: usize = 200;
 
-/// What asks: a connection for each request, no redirects, no proxy. Certificates are not judged: who shows them is not
-/// what is verified.
-pub(super) struct Client(Result<reqwest::Client, String>);
-
-/// A request.
+/// A request. It has a connection of its own, follows no redirect and uses no proxy; certificates are not judged: who
+/// shows them is not what is verified.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) method: Method,
@@ -38,7 +45,7 @@ pub(super) struct Request {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
 }
 
 /// Why there is no answer.
@@ -82,70 +89,85 @@ impl Request {
         } = self;
         format!("{method} {server}{path}{}", host.unwrap_or_default())
     }
-}
-
-impl Client {
-    pub(super) fn new() -> Self {
-        let client = reqwest::Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .pool_max_idle_per_host(0)
-            .tls_danger_accept_invalid_certs(true)
-            .user_agent(concat!("bluegreen/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self(client.map_err(|error| cause(&error)))
-    }
 
     /// Asks.
-    pub(super) async fn ask(&self, request: &Request) -> Result<Answer, NoAnswer> {
+    pub(super) async fn ask(&self) -> Result<Answer, NoAnswer> {
+        let late = || format!("no answer within {:?}", self.timeout);
+        let within = tokio::time::Instant::now() + self.timeout;
         let unreachable = |error: &dyn Error| NoAnswer::Unreachable(cause(error));
-        let client = self.0.as_ref();
-        let client = client.map_err(|error| NoAnswer::Unreachable(error.clone()))?;
-        let url = format!("{}{}", request.server, request.path);
-        let mut builder = client.request(request.method.clone(), url);
-        builder = builder.timeout(request.timeout);
-        if let Some(host) = &request.host {
-            builder = builder.header(HOST, host);
-        }
-        for (name, value) in &request.headers {
-            let value = HeaderValue::from_str(value).map_err(|error| unreachable(&error))?;
-            builder = builder.header(name, value);
-        }
-        if let Some(body) = &request.body {
-            builder = builder.body(body.clone());
-        }
-        let mut response = builder.send().await.map_err(|error| match &error {
-            error if error.is_timeout() && !error.is_connect() => request.late(),
-            error if error.is_connect() || error.is_builder() => unreachable(error),
-            error => NoAnswer::Broken(cause(error)),
-        })?;
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_BODY => body.extend(chunk),
-                Ok(Some(_)) => {
-                    let why = format!("the body has more than {MAX_BODY} bytes");
-                    return Err(NoAnswer::Broken(why));
-                }
-                Ok(None) => break,
-                Err(error) if error.is_timeout() => return Err(request.late()),
-                Err(error) => {
-                    let why = format!("the answer broke off: {}", cause(&error));
-                    return Err(NoAnswer::Broken(why));
-                }
+        let url = Url::parse(&self.server).map_err(|error| unreachable(&error))?;
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or(80);
+        // An IPv6 address stands in brackets in a URL.
+        let address = (host.trim_matches(['[', ']']), port);
+        let stream = tokio::time::timeout_at(within, TcpStream::connect(address))
+            .await
+            .map_err(|_| NoAnswer::Unreachable(late()))?
+            .map_err(|error| unreachable(&error))?;
+        let asked = async {
+            if url.scheme() != "https" {
+                return self.send(host, stream).await;
             }
-        }
-        Ok(Answer {
-            status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
-            body,
-        })
+            // A name with a port, which is none of TLS's business.
+            let named = self.host.as_deref().unwrap_or(host);
+            let named = named.split(':').next().unwrap_or(named).to_owned();
+            let name = ServerName::try_from(named).map_err(|error| cause(&error))?;
+            let stream = tls::connector_to_anybody().connect(name, stream).await;
+            self.send(host, stream.map_err(|error| cause(&error))?)
+                .await
+        };
+        let answer = tokio::time::timeout_at(within, asked).await;
+        answer
+            .map_err(|_| NoAnswer::Broken(late()))?
+            .map_err(NoAnswer::Broken)
     }
-}
 
-impl Request {
-    fn late(&self) -> NoAnswer {
-        NoAnswer::Broken(format!("no answer within {:?}", self.timeout))
+    async fn send<S>(&self, host: &str, stream: S) -> Result<Answer, String>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let body = Full::new(Bytes::from(self.body.clone().unwrap_or_default()));
+        let mut request = hyper::Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self
+            .path
+            .parse()
+            .map_err(|error| format!("the path {}: {error}", self.path))?;
+        let agent = concat!("bluegreen/", env!("CARGO_PKG_VERSION")).to_owned();
+        let given = [
+            (HOST, self.host.clone().unwrap_or_else(|| host.to_owned())),
+            (USER_AGENT, agent),
+        ];
+        for (name, value) in given.iter().chain(&self.headers) {
+            let value = value
+                .parse()
+                .map_err(|error| format!("the header {name}: {error}"))?;
+            request.headers_mut().insert(name, value);
+        }
+        let in_words = |error: hyper::Error| cause(&error);
+        let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(in_words)?;
+        let answer = async {
+            let (parts, body) = sender
+                .send_request(request)
+                .await
+                .map_err(in_words)?
+                .into_parts();
+            let body = Limited::new(body, MAX_BODY).collect().await;
+            let body = body.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+                Some(_) => format!("the body has more than {MAX_BODY} bytes"),
+                None => format!("the answer broke off: {}", cause(&*error)),
+            })?;
+            Ok(Answer {
+                status: parts.status,
+                headers: parts.headers,
+                body: body.to_bytes(),
+            })
+        };
+        tokio::select! {
+            answer = answer => answer,
+            // It ends before the answer only with an error, which says more than the request's.
+            Err(error) = connection => Err(cause(&error)),
+        }
     }
 }
 
@@ -175,9 +197,14 @@ impl Answer {
         if text.is_empty() {
             return self.status.to_string();
         }
-        let first: String = text.chars().take(SHOWN).collect();
-        let more = if first.len() < text.len() { "…" } else { "" };
-        format!("{}: `{}{more}`", self.status, first.escape_debug())
+        let line = |c: char| if c.is_control() { ' ' } else { c };
+        let first: String = text.chars().take(SHOWN).map(line).collect();
+        let more = if text.chars().nth(SHOWN).is_some() {
+            "…"
+        } else {
+            ""
+        };
+        format!("{}: `{first}{more}`", self.status)
     }
 }
 

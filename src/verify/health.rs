@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::Verify;
-use super::ask::{Client, Request};
+use super::ask::Request;
 use super::measure::{Limits, Pauses, measure};
 use super::report::{Kind, Line, Outcome};
 use crate::color::Color;
@@ -15,12 +15,7 @@ use crate::config::Servers;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Checks all servers of a color, side by side.
-pub(super) async fn check(
-    verify: &Verify<'_>,
-    client: &Client,
-    color: &Color,
-    limits: Limits,
-) -> Vec<Line> {
+pub(super) async fn check(verify: &Verify<'_>, color: &Color, limits: Limits) -> Vec<Line> {
     let mut planned = Vec::new();
     for (name, service) in &verify.stack.services {
         let skip = |why: String| (name.clone(), Err(why));
@@ -47,7 +42,7 @@ pub(super) async fn check(
     let check = async |(name, asked): (String, Result<Request, String>)| match asked {
         Err(why) => verify.line(Line::skipped(Kind::Health, name, why)),
         Ok(request) => {
-            let attempt = async || is_well(client, &request).await;
+            let attempt = async || is_well(&request).await;
             measure(
                 Kind::Health,
                 name,
@@ -62,9 +57,9 @@ pub(super) async fn check(
     join_all(planned.into_iter().map(check)).await
 }
 
-async fn is_well(client: &Client, request: &Request) -> Outcome {
+async fn is_well(request: &Request) -> Outcome {
     let asked = request.shown();
-    match client.ask(request).await {
+    match request.ask().await {
         Ok(answer) if answer.status.is_success() => Outcome::Passed(answer.status.to_string()),
         Ok(answer) => Outcome::Failed(format!("{asked}: expected 2xx, got {}", answer.shown())),
         Err(error) => Outcome::Failed(format!("{asked}: {}", error.why())),

@@ -24,7 +24,6 @@ use std::path::Path;
 
 use futures_util::future::join;
 
-use self::ask::Client;
 use self::measure::{Limits, Tell};
 use self::report::{Line, Report};
 use crate::color::Color;
@@ -58,12 +57,11 @@ impl Verify<'_> {
     /// Verifies that a color can take the traffic: its containers, the health of each server, and the smoke tests once
     /// all servers are well.
     pub async fn color(&self, color: &Color, limits: Limits) -> Report {
-        let client = Client::new();
         let containers = containers::check(self, color, limits);
         let servers = async {
-            let health = health::check(self, &client, color, limits).await;
+            let health = health::check(self, color, limits).await;
             let unwell = health.iter().find(|line| !line.outcome.is_good());
-            let smoke = smoke::of_color(self, &client, color, unwell, limits).await;
+            let smoke = smoke::of_color(self, color, unwell, limits).await;
             (health, smoke)
         };
         let (containers, (health, smoke)) = join(containers, servers).await;
@@ -73,13 +71,12 @@ impl Verify<'_> {
     /// Verifies that production serves this traffic: every service answers through Traefik, by a color that has a share
     /// of it, and then the smoke tests pass.
     pub async fn production(&self, traffic: &Traffic, scope: Scope, limits: Limits) -> Report {
-        let client = Client::new();
-        let answers = production::check(self, &client, traffic, limits).await;
+        let answers = production::check(self, traffic, limits).await;
         if scope == Scope::Answers {
             return Report::new(answers);
         }
         let unwell = answers.iter().find(|line| !line.outcome.is_good());
-        let smoke = smoke::of_production(self, &client, traffic, unwell, limits).await;
+        let smoke = smoke::of_production(self, traffic, unwell, limits).await;
         Report::new(answers.into_iter().chain(smoke))
     }
 

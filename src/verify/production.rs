@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use reqwest::StatusCode;
-use reqwest::header::HeaderName;
+use hyper::StatusCode;
+use hyper::header::HeaderName;
 
 use super::Verify;
-use super::ask::{Answer, Client, NoAnswer, Request};
+use super::ask::{Answer, NoAnswer, Request};
 use super::measure::{Limits, Pauses, measure};
 use super::report::{Kind, Line, Outcome};
 use super::rule::wanted;
@@ -33,18 +33,13 @@ const OF_A_MIDDLEWARE: [StatusCode; 7] = [
 ];
 
 /// Checks all services through Traefik, side by side.
-pub(super) async fn check(
-    verify: &Verify<'_>,
-    client: &Client,
-    traffic: &Traffic,
-    limits: Limits,
-) -> Vec<Line> {
+pub(super) async fn check(verify: &Verify<'_>, traffic: &Traffic, limits: Limits) -> Vec<Line> {
     let check = async |(name, service): (&String, &Service)| {
         let (request, strict) = match request(verify.stack, service) {
             Ok(asked) => asked,
             Err(why) => return verify.line(Line::skipped(Kind::Answer, name, why)),
         };
-        let attempt = async || match client.ask(&request).await {
+        let attempt = async || match request.ask().await {
             Ok(answer) => judge(&request, &answer, strict, traffic, verify.stack),
             Err(NoAnswer::Unreachable(why)) => Outcome::Unmeasured(format!(
                 "Traefik can't be asked: {}: {why}",
@@ -75,9 +70,8 @@ pub async fn reachable(stack: &Stack) -> Result<(), String> {
     let Some(production) = &stack.production else {
         return Ok(());
     };
-    let client = Client::new();
     let request = Request::get(production, "/", TIMEOUT);
-    match client.ask(&request).await {
+    match request.ask().await {
         Err(NoAnswer::Unreachable(why)) => Err(format!("{production}: {why}")),
         _ => Ok(()),
     }

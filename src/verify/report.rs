@@ -119,17 +119,17 @@ impl fmt::Display for Line {
             attempts,
         } = self;
         let detail = outcome.detail();
-        write!(f, "{:<10}  {kind:<10}  {name}", outcome.word())?;
-        if *attempts > 0 {
-            write!(f, "  {}", time(*took))?;
+        write!(f, "{:<10}  {kind:<10}  ", outcome.word())?;
+        if let Outcome::Skipped(why) = outcome {
+            return write!(f, "{name}: {why}");
         }
+        write!(f, "{name:<32}  {:>6}", time(*took))?;
         if *attempts > 1 {
             write!(f, "  ({attempts} attempts)")?;
         }
         match outcome {
             _ if detail.is_empty() => Ok(()),
-            Outcome::Passed(_) => write!(f, "  {detail}"),
-            Outcome::Skipped(_) => write!(f, ": {detail}"),
+            Outcome::Passed(_) | Outcome::Skipped(_) => write!(f, "  {detail}"),
             Outcome::Failed(_) | Outcome::Unmeasured(_) => {
                 for line in detail.lines() {
                     write!(f, "\n            {line}")?;

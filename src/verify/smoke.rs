@@ -2,7 +2,6 @@
 
 use futures_util::future::join_all;
 
-use super::ask::Client;
 use super::measure::{Limits, Pauses, measure};
 use super::production::{self, Base};
 use super::report::{Kind, Line, Outcome};
@@ -34,7 +33,6 @@ impl Target<'_> {
 /// The smoke tests of a color, each against every replica; none where a server is not well.
 pub(super) async fn of_color(
     verify: &Verify<'_>,
-    client: &Client,
     color: &Color,
     unwell: Option<&Line>,
     limits: Limits,
@@ -61,7 +59,7 @@ pub(super) async fn of_color(
                 1 => check.name.clone(),
                 _ => format!("{} (replica {})", check.name, replica + 1),
             };
-            runs.push(run(verify, client, check, name, target, unwell, limits));
+            runs.push(run(verify, check, name, target, unwell, limits));
         }
     }
     join_all(runs).await
@@ -70,7 +68,6 @@ pub(super) async fn of_color(
 /// The smoke tests of production; none where a service does not answer.
 pub(super) async fn of_production(
     verify: &Verify<'_>,
-    client: &Client,
     traffic: &Traffic,
     unwell: Option<&Line>,
     limits: Limits,
@@ -91,14 +88,13 @@ pub(super) async fn of_production(
             bases: bases.collect(),
         };
         let name = check.name.clone();
-        run(verify, client, check, name, target, unwell, limits)
+        run(verify, check, name, target, unwell, limits)
     });
     join_all(runs).await
 }
 
 async fn run(
     verify: &Verify<'_>,
-    client: &Client,
     check: &Check,
     name: String,
     target: Target<'_>,
@@ -112,9 +108,7 @@ async fn run(
     let attempt = async || {
         let once = async {
             match &check.action {
-                Action::Steps(steps) => {
-                    steps::run(client, verify.name, check, steps, &target).await
-                }
+                Action::Steps(steps) => steps::run(verify.name, check, steps, &target).await,
                 Action::Command(line) => command::run(verify, line, &target).await,
             }
         };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::ask::{Answer, Client, NoAnswer, Request};
+use super::ask::{Answer, NoAnswer, Request};
 use super::report::Outcome;
 use super::smoke::Target;
 use crate::config::check::{Body, Check, Expect, Source, Step};
@@ -10,7 +10,6 @@ use crate::template::{Values, fill, fill_json};
 
 /// Runs the steps up to the first that is not answered as expected, and then those that clean up.
 pub(super) async fn run(
-    client: &Client,
     stack: &str,
     check: &Check,
     steps: &[Step],
@@ -27,7 +26,7 @@ pub(super) async fn run(
         steps => format!("{steps} steps"),
     });
     for (i, step) in steps.iter().enumerate() {
-        if let Err(wrong) = take(client, check, step, target, &mut values).await {
+        if let Err(wrong) = take(check, step, target, &mut values).await {
             outcome = wrong.outcome(&format!("step {}", i + 1));
             break;
         }
@@ -37,7 +36,7 @@ pub(super) async fn run(
         if !step.has(&values) {
             continue;
         }
-        let cleaned = take(client, check, step, target, &mut values).await;
+        let cleaned = take(check, step, target, &mut values).await;
         if let (Err(wrong), Outcome::Passed(_)) = (cleaned, &outcome) {
             outcome = wrong.outcome(&format!("cleanup, step {}", i + 1));
         }
@@ -62,7 +61,6 @@ impl Wrong {
 }
 
 async fn take(
-    client: &Client,
     check: &Check,
     step: &Step,
     target: &Target<'_>,
@@ -91,7 +89,7 @@ async fn take(
         .filter_map(|(name, value)| Some((header(name)?, value.clone())));
     request.headers.extend(of_rule);
     for (name, value) in &step.headers {
-        if name == reqwest::header::HOST {
+        if name == hyper::header::HOST {
             request.host = Some(fill(value, values));
         } else {
             request.headers.push((name.clone(), fill(value, values)));
@@ -100,7 +98,7 @@ async fn take(
     let typed = step
         .headers
         .iter()
-        .any(|(name, _)| name == reqwest::header::CONTENT_TYPE);
+        .any(|(name, _)| name == hyper::header::CONTENT_TYPE);
     match &step.body {
         Body::None => {}
         Body::Text(text) => request.body = Some(fill(text, values)),
@@ -108,12 +106,12 @@ async fn take(
             request.body = Some(fill_json(json, values).to_string());
             if !typed {
                 let kind = "application/json".to_owned();
-                request.headers.push((reqwest::header::CONTENT_TYPE, kind));
+                request.headers.push((hyper::header::CONTENT_TYPE, kind));
             }
         }
     }
     let asked = request.shown();
-    let answer = client.ask(&request).await.map_err(|error| match error {
+    let answer = request.ask().await.map_err(|error| match error {
         NoAnswer::Unreachable(why) if target.name == "production" => {
             Wrong::Unreachable(format!("{asked}: {why}"))
         }
