@@ -27,7 +27,7 @@ impl Change<'_> {
     pub(super) async fn go_back(
         &self,
         back: Back,
-        done: &Done<'_>,
+        done: &Done,
         interrupt: &mut Interrupt,
     ) -> Failure {
         let Back {
@@ -53,7 +53,7 @@ impl Change<'_> {
             Failure::new(exit, message)
                 .hint("look with `bluegreen status`; go back with `bluegreen rollback`")
         };
-        let Some(from) = done.from else {
+        let Some(from) = &done.from else {
             return stays(": what was before is not known");
         };
         if self.flags.no_rollback {

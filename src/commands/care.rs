@@ -11,7 +11,7 @@ use super::wait::{Standing, look};
 use super::{Common, Exit, Failure, talk};
 use crate::color::Color;
 use crate::verify::measure::{Limits, Told};
-use crate::verify::report::{Report, Verdict};
+use crate::verify::report::{Report, Verdict, time};
 use crate::verify::{Scope, Verify, reachable};
 
 /// How long production may fail a check before it counts: one lost request is no reason to go back, and an outage lasts
@@ -44,6 +44,7 @@ impl Care<'_> {
         let Change { common, stack, .. } = change;
         let color = self.color;
         talk_unless_quiet(common, &format!("verifying {color}"));
+        let began = Instant::now();
         let board = Board::new(common, Lines::Talk);
         let tell = |told: Told<'_>| board.tell(told);
         let verify = self.verify(change, &tell);
@@ -91,6 +92,12 @@ impl Care<'_> {
             );
             return refused(Exit::Failed, &what);
         }
+        if report.verdict() == Verdict::Passed {
+            talk_unless_quiet(
+                common,
+                &format!("{color} is ready, after {}", time(began.elapsed())),
+            );
+        }
         Ok(report)
     }
 
@@ -98,7 +105,7 @@ impl Care<'_> {
     pub(super) async fn after(
         &self,
         change: &Change<'_>,
-        done: &mut Done<'_>,
+        done: &mut Done,
         interrupt: &mut Interrupt,
     ) -> Result<(), Failure> {
         let common = change.common;
@@ -185,7 +192,7 @@ impl Care<'_> {
         &self,
         change: &Change<'_>,
         report: &Report,
-        done: &Done<'_>,
+        done: &Done,
         interrupt: &mut Interrupt,
     ) -> Failure {
         let what = match report.verdict() {
@@ -226,7 +233,7 @@ fn interrupted(change: &Change<'_>) -> Failure {
         .hint("`bluegreen verify production` does; go back with `bluegreen rollback`")
 }
 
-fn talk_unless_quiet(common: &Common, text: &str) {
+pub(super) fn talk_unless_quiet(common: &Common, text: &str) {
     if !common.quiet && !common.json {
         talk(text);
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::back::Back;
 use super::before::Before;
@@ -79,9 +79,9 @@ pub struct Change<'a> {
 }
 
 /// How far a change has come.
-pub(super) struct Done<'a> {
+pub(super) struct Done {
     /// The traffic before, where it is known.
-    pub(super) from: Option<&'a Traffic>,
+    pub(super) from: Option<Traffic>,
     /// Whether the key had to be changed.
     pub(super) changed: bool,
     /// The instances that have it, where they were waited for.
@@ -100,23 +100,18 @@ impl Change<'_> {
     /// # Errors
     ///
     /// See the exit codes of `flip`.
-    pub async fn make(
+    pub(super) async fn make(
         &self,
         before: Before,
         care: Option<&Care<'_>>,
         interrupt: &mut Interrupt,
-    ) -> Result<(), Failure> {
+    ) -> Result<Done, Failure> {
         let Before {
             mut session,
             key,
             reports,
-            traffic,
+            traffic: from,
         } = before;
-        let from = traffic.as_ref();
-        if self.flags.dry_run {
-            self.show_plan(from, &reports, care);
-            return Ok(());
-        }
         if !self.flags.no_wait && !self.provider_runs(&mut session, &reports).await? {
             return Err(Failure::new(
                 Exit::Failed,
@@ -143,11 +138,10 @@ impl Change<'_> {
             ));
         }
         if done.changed {
-            self.set(session, &key.reading, from).await?;
+            self.set(session, &key.reading, done.from.as_ref()).await?;
         }
         if self.flags.no_wait {
-            self.say_done(&done);
-            return Ok(());
+            return Ok(done);
         }
         done.instances = Some(self.confirm(&done, interrupt).await?);
         done.confirmed = done.began.elapsed();
@@ -155,8 +149,7 @@ impl Change<'_> {
             self.say_confirmed(&done);
             care.after(self, &mut done, interrupt).await?;
         }
-        self.say_done(&done);
-        Ok(())
+        Ok(done)
     }
 
     /// Sets the key if it is still what it was.
@@ -197,7 +190,7 @@ impl Change<'_> {
     /// Waits until every instance has it; their names.
     async fn confirm(
         &self,
-        done: &Done<'_>,
+        done: &Done,
         interrupt: &mut Interrupt,
     ) -> Result<Vec<String>, Failure> {
         let deadline = done.began + self.common.timeout;
@@ -231,7 +224,7 @@ impl Change<'_> {
     /// Not every instance confirmed in time: goes back, unless told otherwise.
     async fn not_confirmed(
         &self,
-        done: &Done<'_>,
+        done: &Done,
         late: &[Late],
         interrupt: &mut Interrupt,
     ) -> Failure {
@@ -306,20 +299,24 @@ impl Change<'_> {
     }
 
     /// On the way to its end: every instance has it, and production is yet to be verified.
-    fn say_confirmed(&self, done: &Done<'_>) {
+    fn say_confirmed(&self, done: &Done) {
         if !self.common.quiet && !self.common.json {
             talk(&format!("{}; verifying production", self.sentence(done)));
         }
     }
 
-    /// Says what was done.
-    fn say_done(&self, done: &Done<'_>) {
+    /// Says what was done; `more` goes into the JSON object.
+    pub(super) fn say_done(&self, done: &Done, more: Value) {
         if self.common.json {
-            print_json(&json!({
-                "exit": 0, "stack": self.name, "from": done.from.map(ToString::to_string), "to": self.to.to_string(),
-                "changed": done.changed, "instances": done.instances, "seconds": done.confirmed.as_secs_f64(),
-                "checks": done.checks.json(),
-            }));
+            let mut object = json!({
+                "exit": 0, "stack": self.name, "from": done.from.as_ref().map(ToString::to_string),
+                "to": self.to.to_string(), "changed": done.changed, "instances": done.instances,
+                "seconds": done.confirmed.as_secs_f64(), "checks": done.checks.json(),
+            });
+            if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+                object.extend(more);
+            }
+            print_json(&object);
             return;
         }
         if self.common.quiet {
@@ -332,9 +329,9 @@ impl Change<'_> {
     }
 
     /// What was done, in a sentence.
-    fn sentence(&self, done: &Done<'_>) -> String {
+    fn sentence(&self, done: &Done) -> String {
         let what = if done.changed {
-            format!("{}: {} → {}", self.name, text(done.from), self.to)
+            format!("{}: {} → {}", self.name, text(done.from.as_ref()), self.to)
         } else {
             format!("{}: {} already has the traffic", self.name, self.to)
         };

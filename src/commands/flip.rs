@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 
 use super::before::look;
 use super::care::Care;
@@ -108,7 +109,13 @@ impl Flip {
                     bake: care.bake,
                 };
                 let care = verifies.then_some(&care);
-                change.make(before, care, &mut interrupt).await
+                if flags.dry_run {
+                    change.show_plan(&before, care);
+                    return Ok(());
+                }
+                let done = change.make(before, care, &mut interrupt).await?;
+                change.say_done(&done, json!({}));
+                Ok(())
             };
             let outcome = outcome.await;
             if let Some(holder) = holder {

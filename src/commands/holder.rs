@@ -1,10 +1,15 @@
 //! Holding the lease of a stack while its traffic is changed.
 
+use std::time::{Duration, Instant};
+
 use tokio::task::JoinHandle;
 
 use super::{Common, Exit, Failure, NOTHING_CHANGED};
 use crate::lease::{LASTS, Lease, RENEW_EVERY};
-use crate::store::{Session, Store};
+use crate::store::{Session, Store, StoreError};
+
+/// For how long a store that does not answer is asked again: a server that was only paused does it late.
+const WAIT_FOR_ANSWER: Duration = Duration::from_secs(5);
 
 /// The holder of a lease. A holder that is dropped lets it run out.
 pub struct Holder {
@@ -21,10 +26,28 @@ impl Holder {
     ///
     /// Where somebody else holds it, or the store can't be reached.
     pub async fn take(common: &Common, key: &str, what: String) -> Result<Self, Failure> {
-        let failed = |error| Failure::store(&common.store, &error, NOTHING_CHANGED);
         let lease = Lease::new(what);
-        let mut session = common.store.connect().await.map_err(failed)?;
-        if let Some(other) = session.take_lease(key, &lease).await.map_err(failed)? {
+        let until = Instant::now() + WAIT_FOR_ANSWER.min(common.timeout);
+        let taken = async || {
+            let mut session = common.store.connect().await?;
+            let other = session.take_lease(key, &lease).await?;
+            Ok((session, other))
+        };
+        let (session, other) = loop {
+            match taken().await {
+                Ok(taken) => break taken,
+                // Only the lease may have been taken, which it does no harm to do again.
+                Err(StoreError::Unknown(_)) if Instant::now() < until => {}
+                Err(StoreError::Unknown(why)) => {
+                    let error = StoreError::Unreachable(why);
+                    return Err(Failure::store(&common.store, &error, NOTHING_CHANGED));
+                }
+                Err(error) => {
+                    return Err(Failure::store(&common.store, &error, NOTHING_CHANGED));
+                }
+            }
+        };
+        if let Some(other) = other {
             return Err(Failure::new(
                 Exit::Conflict,
                 format!("{other} is changing `{key}` already; nothing was changed"),

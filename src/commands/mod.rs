@@ -7,6 +7,7 @@ pub mod care;
 pub mod change;
 pub mod check;
 pub mod completions;
+pub mod deploy;
 pub mod flip;
 pub mod healthcheck;
 pub mod history;
@@ -65,6 +66,7 @@ enum Command {
     Flip(flip::Flip),
     Rollback(rollback::Rollback),
     Verify(verify::Verify),
+    Deploy(deploy::Deploy),
     Status(status::Status),
     History(history::History),
     Check(check::Check),
@@ -212,6 +214,7 @@ impl Arguments {
             Command::Flip(command) => command.run(&common),
             Command::Rollback(command) => command.run(&common),
             Command::Verify(command) => command.run(&common),
+            Command::Deploy(command) => command.run(&common),
             Command::Status(command) => command.run(&common),
             Command::History(command) => command.run(&common),
             Command::Check(command) => command.run(&common),

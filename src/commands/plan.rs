@@ -5,21 +5,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::before::Before;
 use super::care::Care;
 use super::change::{Change, text};
 use super::{print, print_json};
 use crate::document::{self, MARKER_ROUTER};
-use crate::registry::{Aged, fleet};
+use crate::registry::fleet;
 use crate::traffic::Traffic;
 
 impl Change<'_> {
     /// Says what would be done.
-    pub(super) fn show_plan(
-        &self,
-        from: Option<&Traffic>,
-        reports: &[Aged],
-        care: Option<&Care<'_>>,
-    ) {
+    pub(super) fn show_plan(&self, before: &Before, care: Option<&Care<'_>>) {
+        let (from, reports) = (before.traffic.as_ref(), &before.reports);
         let render = |traffic: &Traffic| {
             let of_stacks = [(self.name.to_owned(), traffic.clone())].into();
             let document = document::render(self.config, &of_stacks, None);

@@ -1,6 +1,7 @@
 //! `rollback`.
 
 use clap::Args;
+use serde_json::json;
 
 use super::before::look;
 use super::change::{Change, ChangeFlags};
@@ -65,7 +66,14 @@ impl Rollback {
                 to,
                 default_why: "rollback",
             };
-            change.make(before, None, &mut Interrupt::listen()?).await
+            if flags.dry_run {
+                change.show_plan(&before, None);
+                return Ok(());
+            }
+            let mut interrupt = Interrupt::listen()?;
+            let done = change.make(before, None, &mut interrupt).await?;
+            change.say_done(&done, json!({}));
+            Ok(())
         })
     }
 }

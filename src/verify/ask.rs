@@ -105,15 +105,16 @@ impl Request {
             .map_err(|_| NoAnswer::Unreachable(late()))?
             .map_err(|error| unreachable(&error))?;
         let asked = async {
+            let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
             if url.scheme() != "https" {
-                return self.send(host, stream).await;
+                return self.send(authority, stream).await;
             }
             // A name with a port, which is none of TLS's business.
             let named = self.host.as_deref().unwrap_or(host);
             let named = named.split(':').next().unwrap_or(named).to_owned();
             let name = ServerName::try_from(named).map_err(|error| cause(&error))?;
             let stream = tls::connector_to_anybody().connect(name, stream).await;
-            self.send(host, stream.map_err(|error| cause(&error))?)
+            self.send(authority, stream.map_err(|error| cause(&error))?)
                 .await
         };
         let answer = tokio::time::timeout_at(within, asked).await;
@@ -122,7 +123,8 @@ impl Request {
             .map_err(NoAnswer::Broken)
     }
 
-    async fn send<S>(&self, host: &str, stream: S) -> Result<Answer, String>
+    /// Asks over a connection; `authority` is the server's own name, with its port.
+    async fn send<S>(&self, authority: &str, stream: S) -> Result<Answer, String>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -135,7 +137,10 @@ impl Request {
             .map_err(|error| format!("the path {}: {error}", self.path))?;
         let agent = concat!("bluegreen/", env!("CARGO_PKG_VERSION")).to_owned();
         let given = [
-            (HOST, self.host.clone().unwrap_or_else(|| host.to_owned())),
+            (
+                HOST,
+                self.host.clone().unwrap_or_else(|| authority.to_owned()),
+            ),
             (USER_AGENT, agent),
         ];
         for (name, value) in given.iter().chain(&self.headers) {

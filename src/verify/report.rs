@@ -141,7 +141,7 @@ impl fmt::Display for Line {
 }
 
 /// A time, in the unit in which it reads well.
-fn time(took: Duration) -> String {
+pub fn time(took: Duration) -> String {
     if took < Duration::from_secs(1) {
         format!("{} ms", took.as_millis())
     } else {

@@ -247,7 +247,7 @@ async fn without_a_provider_nothing_is_changed() {
 
     command(&["flip", "--no-wait"])
         .stdout("deals: blue → green")
-        .stderr("does not check")
+        .stderr("nothing of green was verified")
         .run()
         .await;
     assert_eq!(redis.cli(&["GET", "active"]).await, "green");
@@ -278,7 +278,7 @@ async fn without_a_provider_nothing_is_changed() {
     command(&["flip", "green", "--dry-run"])
         .stdout("would change blue to green")
         .stdout("+ http.routers.deals-api.service = \"deals-api-green\"")
-        .stderr("does not check")
+        .stdout("would verify green before")
         .run()
         .await;
     assert_eq!(redis.cli(&["GET", "active"]).await, "blue");
@@ -327,19 +327,42 @@ async fn a_write_that_is_not_answered_is_not_known() {
     )
     .await;
     redis.cli(&["CLIENT", "PAUSE", "60000", "WRITE"]).await;
-    let run = Cli::new(&["flip", "green", "--no-verify", "--timeout", "1"])
-        .of(&provider)
-        .code(6);
+    let flip = |timeout| Cli::new(&["flip", "green", "--timeout", timeout]).of(&provider);
+    let run = flip("1").code(6).stderr("nothing was changed");
+    run.run().await;
+    redis.cli(&["CLIENT", "UNPAUSE"]).await;
+    // The pause begins after the flip has begun, and before it sets the key.
+    let pause = |millis: u32| {
+        let port = redis.port();
+        let cli = crate::support::redis::tool("redis-cli");
+        let check = format!(
+            "command: {} -p {port} CLIENT PAUSE {millis} WRITE",
+            cli.display()
+        );
+        let config = stack.config();
+        let services = config.find("    services:").unwrap();
+        let (before, after) = config.split_at(services);
+        format!("{before}    checks: [{{ name: pause, {check} }}]\n{after}")
+    };
+    provider.write_config(&pause(60_000));
+    let run = flip("3").code(6).stderr("verifying green");
     run.stderr("is not known").run().await;
     redis.cli(&["CLIENT", "UNPAUSE"]).await;
+    // Its lease could not be given back, and runs out.
+    eventually(
+        "the lease is gone",
+        Duration::from_secs(15),
+        async || match redis.cli(&["GET", "{active}:lease"]).await {
+            none if none.is_empty() => Ok(()),
+            lease => Err(lease),
+        },
+    )
+    .await;
     // It was done after all; and where it is done in time, the flip finds out.
     redis.cli(&["SET", "active", "blue"]).await;
-    redis.cli(&["CLIENT", "PAUSE", "1500", "WRITE"]).await;
-    let run = Cli::new(&["flip", "green", "--no-verify", "--timeout", "10"]).of(&provider);
-    run.stdout("blue → green")
-        .stderr("no Traefik polls")
-        .run()
-        .await;
+    provider.write_config(&pause(1500));
+    let run = flip("10").stdout("blue → green").stderr("verifying green");
+    run.stderr("no Traefik polls").run().await;
     assert_eq!(redis.cli(&["GET", "active"]).await, "green");
 }
 

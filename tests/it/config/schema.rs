@@ -115,11 +115,13 @@ fn the_keys_of_the_example_are_in_the_schema() {
             "checks",
             "colors",
             "containers",
+            "down",
             "entryPoints",
             "key",
             "preview",
             "production",
-            "services"
+            "services",
+            "up"
         ]
     );
     assert_eq!(

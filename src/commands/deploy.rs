@@ -1,0 +1,315 @@
+//! `deploy`.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::before::{Before, look};
+use super::care::{Care, talk_unless_quiet};
+use super::change::{Change, ChangeFlags, shown};
+use super::flip::{CareFlags, named, other};
+use super::holder::Holder;
+use super::interrupt::Interrupt;
+use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, print};
+use crate::color::Color;
+use crate::config::{CommandLine, Stack};
+use crate::traffic::Traffic;
+use crate::verify::report::time;
+
+/// How long a command may take to end once it was asked to.
+const END_WITHIN: Duration = Duration::from_secs(10);
+
+/// Brings a color up, and moves the traffic to it with care.
+///
+/// The stages: `up`, the command of the config, brings the color up, by default the idle one; then all that `flip`
+/// does: the color is verified, the key is set, every instance has confirmed, production is verified and, with --bake,
+/// watched; with --stop-old, `down` stops the color that had the traffic, after --grace. A color that has traffic is
+/// never brought up or stopped. A failure before the flip leaves production as it is, one after it goes back; what was
+/// started of the color is left running, to be looked at.
+///
+/// Exit codes: as of `flip`; 1 also where `up` fails, or `down` after everything else; 3 also where the color has
+/// traffic.
+#[derive(Debug, Args)]
+pub struct Deploy {
+    /// The color [default: the idle one]
+    #[arg(value_name = "COLOR")]
+    color: Option<String>,
+    /// Stop the color that had the traffic, once production is verified
+    #[arg(long, env = "BLUEGREEN_STOP_OLD", value_parser = clap::builder::FalseyValueParser::new())]
+    stop_old: bool,
+    /// How long the old color keeps running before it is stopped: requests that it has are to be finished
+    #[arg(long, env = "BLUEGREEN_GRACE", default_value = "30s", value_parser = crate::duration::parse, value_name = "DURATION")]
+    grace: Duration,
+    #[command(flatten)]
+    care: CareFlags,
+    #[command(flatten)]
+    flags: ChangeFlags,
+}
+
+impl Deploy {
+    /// Runs it.
+    ///
+    /// # Errors
+    ///
+    /// See its exit codes.
+    pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
+        let verifies = self.care.verifies(&self.flags)?;
+        let config = common.load()?;
+        let (name, stack) = common.stack(&config)?;
+        let missing = |key: &str, what: &str, example: &str| {
+            let message = format!("the config does not say how to {what}");
+            let hint = format!(
+                "add `{key}: docker compose -f compose.{{color}}.yml {example}` to the stack `{name}`"
+            );
+            Failure::new(Exit::Usage, message).hint(hint)
+        };
+        let up = stack.up.as_ref();
+        let up = up.ok_or_else(|| missing("up", "bring a color up", "up -d --build"))?;
+        let down = match (self.stop_old, &stack.down) {
+            (false, _) => None,
+            (true, Some(down)) => Some(down),
+            (true, None) => return Err(missing("down", "stop a color", "stop")),
+        };
+        if down.is_some() && self.flags.no_wait {
+            let message = "--stop-old stops a color that no Traefik uses any more, which --no-wait leaves open";
+            return Err(Failure::new(Exit::Usage, message).hint("remove one of the two"));
+        }
+        let color = self.color.as_deref();
+        let color = color.map(|text| named(text, &stack.colors)).transpose()?;
+        block_on(async {
+            let mut interrupt = Interrupt::listen()?;
+            let before = look(&common.store, stack).await?;
+            let color = match color {
+                Some(color) => color,
+                None => other(&stack.colors, before.known_traffic(&stack.key)?)?,
+            };
+            let care = Care {
+                color: &color,
+                folder: &common.folder(),
+                bake: self.care.bake,
+            };
+            let change = Change {
+                common,
+                config: &config,
+                name,
+                stack,
+                flags: &self.flags,
+                to: Traffic::all_to(color.clone()),
+                default_why: "deploy",
+            };
+            let stages = Stages {
+                change: &change,
+                care: &care,
+                verifies,
+                up: up.of_color(&color),
+                down,
+                grace: self.grace,
+            };
+            if self.flags.dry_run {
+                return stages.show(&before);
+            }
+            let what = format!("deploy {color}");
+            let holder = Holder::take(common, &stack.key, what).await?;
+            let outcome = stages.run(&mut interrupt).await;
+            holder.release().await;
+            outcome
+        })
+    }
+}
+
+/// A deployment, stage by stage.
+struct Stages<'a> {
+    change: &'a Change<'a>,
+    care: &'a Care<'a>,
+    verifies: bool,
+    up: CommandLine,
+    down: Option<&'a CommandLine>,
+    grace: Duration,
+}
+
+impl Stages<'_> {
+    /// Says what would be done.
+    fn show(&self, before: &Before) -> Result<(), Failure> {
+        let traffic = before.known_traffic(&self.change.stack.key)?;
+        self.refuse_busy(traffic)?;
+        if !self.change.common.json {
+            print(&format!("would run {}", self.up));
+        }
+        self.change.show_plan(before, self.care());
+        if let (Some(down), false) = (self.down, self.change.common.json) {
+            for old in self.colors_of(traffic) {
+                print(&format!(
+                    "would run {} after {:?}",
+                    down.of_color(old),
+                    self.grace
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    async fn run(&self, interrupt: &mut Interrupt) -> Result<(), Failure> {
+        let Change { common, stack, .. } = self.change;
+        let color = self.care.color;
+        let before = look(&common.store, stack).await?;
+        let traffic = before.known_traffic(&stack.key)?.clone();
+        drop(before);
+        self.refuse_busy(&traffic)?;
+        let began = Instant::now();
+        let production = format!("production is as it was: {traffic} has the traffic");
+        if let Err(why) = self.command("up", color, &self.up, interrupt).await {
+            return Err(
+                Failure::new(Exit::Failed, format!("{why}; {production}")).hint(format!(
+                    "what was started of {color} is left as it is; mend it, and deploy again"
+                )),
+            );
+        }
+        let up = began.elapsed();
+        // Minutes may have passed.
+        let before = look(&common.store, stack).await?;
+        if before.traffic.as_ref() != Some(&traffic) {
+            return Err(Failure::new(
+                Exit::Conflict,
+                format!(
+                    "somebody else changed `{}` to {} while {color} was brought up; nothing was changed",
+                    stack.key,
+                    shown(&before.key.reading)
+                ),
+            )
+            .hint("look at `bluegreen history`"));
+        }
+        let began = Instant::now();
+        let done = self.change.make(before, self.care(), interrupt).await;
+        let done = done.map_err(|failure| match failure.exit {
+            Exit::Refused | Exit::Failed | Exit::RolledBack => failure.hint(format!(
+                "{color} is left running: look at it with `bluegreen verify {color}`, mend it, and deploy again"
+            )),
+            _ => failure,
+        })?;
+        let flip = began.elapsed();
+        let began = Instant::now();
+        for old in self.colors_of(&traffic) {
+            if let Some(down) = self.down {
+                self.stop(old, &down.of_color(old), interrupt).await?;
+            }
+        }
+        let mut stages = json!({ "up": up.as_secs_f64(), "flip": flip.as_secs_f64() });
+        if self.down.is_some() {
+            stages["down"] = began.elapsed().as_secs_f64().into();
+        }
+        let more: Value = json!({ "stages": stages });
+        self.change.say_done(&done, more);
+        Ok(())
+    }
+
+    fn care(&self) -> Option<&Care<'_>> {
+        self.verifies.then_some(self.care)
+    }
+
+    /// The colors that have some of this traffic.
+    fn colors_of(&self, traffic: &Traffic) -> impl Iterator<Item = &Color> {
+        let Stack { colors, .. } = self.change.stack;
+        let busy: Vec<_> = colors
+            .iter()
+            .filter(|color| traffic.weight(color) > 0)
+            .collect();
+        busy.into_iter()
+    }
+
+    /// A color that has traffic would be interrupted by being brought up anew.
+    fn refuse_busy(&self, traffic: &Traffic) -> Result<(), Failure> {
+        let color = self.care.color;
+        if traffic.weight(color) == 0 {
+            return Ok(());
+        }
+        let message = format!(
+            "refused: {color} has traffic ({traffic}), and deploying it would interrupt that{NOTHING_CHANGED}"
+        );
+        Err(Failure::new(Exit::Refused, message).hint(
+            "name an idle color, or none; `flip` away from this one first if it has to be this one",
+        ))
+    }
+
+    /// Stops the old color after its grace, unless it has traffic again.
+    async fn stop(
+        &self,
+        old: &Color,
+        down: &CommandLine,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Failure> {
+        let Change { common, stack, .. } = self.change;
+        let color = self.care.color;
+        let stands = format!("{color} has the traffic and is verified, but {old} still runs");
+        talk_unless_quiet(common, &format!("{old} is stopped in {:?}", self.grace));
+        tokio::select! {
+            () = tokio::time::sleep(self.grace) => {}
+            () = interrupt.received() => {
+                return Err(Failure::new(Exit::Failed, format!("interrupted: {stands}")));
+            }
+        }
+        let before = look(&common.store, stack).await;
+        let before = before.map_err(|failure| {
+            let message = format!("{}: {stands}", failure.message.replace(NOTHING_CHANGED, ""));
+            Failure::new(Exit::Store, message)
+        })?;
+        let now = before.known_traffic(&stack.key)?;
+        if now.weight(old) > 0 {
+            let message = format!(
+                "somebody else has changed the traffic to {now} meanwhile: {old} is not stopped"
+            );
+            return Err(Failure::new(Exit::Conflict, message).hint("look at `bluegreen history`"));
+        }
+        self.command("down", old, down, interrupt)
+            .await
+            .map_err(|why| Failure::new(Exit::Failed, format!("{why}; {stands}")))
+    }
+
+    /// Runs a command of the config; what it says goes to stderr.
+    async fn command(
+        &self,
+        stage: &str,
+        color: &Color,
+        line: &CommandLine,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), String> {
+        let Change { common, name, .. } = self.change;
+        talk_unless_quiet(common, &format!("{stage} {color}: {line}"));
+        let began = Instant::now();
+        let mut command: Command = line.command().into();
+        command
+            .current_dir(self.care.folder)
+            .env("COLOR", color.as_str())
+            .env("STACK", name)
+            .stdin(Stdio::null())
+            .stdout(std::io::stderr());
+        let failed =
+            |why: &dyn std::fmt::Display| format!("`{stage}` of {color} failed: {line}: {why}");
+        let mut child = command.spawn().map_err(|error| failed(&error))?;
+        let status = tokio::select! {
+            status = child.wait() => status.map_err(|error| failed(&error))?,
+            () = interrupt.received() => {
+                let id = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+                if let Some(id) = id {
+                    // From a terminal, Ctrl-C has reached it as well.
+                    kill_process(id, Signal::TERM).ok();
+                }
+                if tokio::time::timeout(END_WITHIN, child.wait()).await.is_err() {
+                    child.kill().await.ok();
+                }
+                return Err(format!("interrupted in `{stage}` of {color}"));
+            }
+        };
+        if !status.success() {
+            return Err(failed(&status));
+        }
+        talk_unless_quiet(
+            common,
+            &format!("{stage} {color}: done in {}", time(began.elapsed())),
+        );
+        Ok(())
+    }
+}
