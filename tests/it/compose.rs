@@ -53,6 +53,7 @@ async fn the_whole_set_up_in_containers() {
     the_api_of_the_active_color_is_killed(&engine).await;
     a_restart_of_everything_keeps_color_and_data(&engine, &deal).await;
     one_color_goes_and_the_other_stays(&engine).await;
+    a_deployment_is_one_command(&engine).await;
 }
 
 async fn a_new_version_is_looked_at_before_it_gets_traffic(engine: &Engine) {
@@ -202,6 +203,44 @@ async fn one_color_goes_and_the_other_stays(engine: &Engine) {
     let report = load.stop().await;
     report.assert_no_failures();
     report.assert_all(gone, "green");
+}
+
+/// By `up` and `down` of the config, with the smoke tests and the containers verified.
+async fn a_deployment_is_one_command(engine: &Engine) {
+    let on_host = |args: &[&str], version: &str| {
+        let run = Cli::new(args).dir(engine.root()).config(engine.config());
+        let run = run.env("PROJECT", PROXY.name).env("VERSION", version);
+        run.env("COMPOSE", &engine.compose.join(" ")).env("DOCKER_BUILDKIT", "0")
+    };
+    let load = load().start().await;
+    let deploy = on_host(&["deploy", "--bake", "2s"], "3").stdout("green → blue, applied by 1");
+    let deploy = deploy.any_stderr().run().await;
+    for said in [
+        "up blue: done in",
+        "passed      containers  bluegreen-test-blue",
+        "passed      check       approval life cycle",
+        "passed      check       MCP tool call",
+        "production kept passing for 2s",
+    ] {
+        assert!(deploy.stderr.contains(said), "{said}: {}", deploy.stderr);
+    }
+    serves("blue", "3").await;
+    let busy = on_host(&["deploy", "blue"], "4").code(3);
+    busy.stderr("refused: blue has traffic").run().await;
+    let deploy = on_host(&["deploy", "--stop-old", "--grace", "1s"], "4");
+    let deploy = deploy.stdout("blue → green").any_stderr().run().await;
+    assert!(deploy.stderr.contains("down blue: done in"), "{deploy:?}");
+    let deployed = Instant::now();
+    load.goes_on(deployed, 100).await;
+    let report = load.stop().await;
+    report.assert_no_failures();
+    report.assert_all(deployed, "green");
+    serves("green", "4").await;
+    let verify = on_host(&["verify", "blue", "--timeout", "2"], "").code(3);
+    let verify = verify.any_stdout().any_stderr().run().await;
+    assert!(verify.stdout.contains("has exited"), "{verify:?}");
+    let verify = on_host(&["verify", "production"], "");
+    verify.stdout("green answered").run().await;
 }
 
 /// Creates a deal through Traefik, and submits it; returns its path.

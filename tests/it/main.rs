@@ -8,6 +8,7 @@
 
 mod compose;
 mod config;
+mod containers;
 mod deals;
 mod document;
 mod fleet;

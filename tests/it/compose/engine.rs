@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// A project: its name in this test, and its file.
 #[derive(Clone, Copy)]
 pub(super) struct Project {
-    name: &'static str,
+    pub(super) name: &'static str,
     file: &'static str,
 }
 
@@ -40,7 +40,7 @@ const NETWORK: &str = "deals";
 
 /// The engine, by its command line; what this test started there ends with it.
 pub(super) struct Engine {
-    compose: &'static [&'static str],
+    pub(super) compose: &'static [&'static str],
 }
 
 impl Engine {
