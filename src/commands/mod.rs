@@ -55,10 +55,10 @@ Exit codes:
   1  failed; nothing was changed
   2  usage or config mistake
   3  refused: a check failed; nothing was changed
-  4  changed, then a check failed and it was rolled back
-  5  changed, but not every instance confirmed in time (rolled back unless --no-rollback)
+  4  changed, then a check failed and it was rolled back (unless --no-rollback)
+  5  changed, but not every instance confirmed in time (rolled back unless --no-rollback), or interrupted
   6  the store could not be reached; nothing was changed, or it says that this is not known
-  7  somebody else changed the traffic meanwhile";
+  7  somebody else changed the traffic meanwhile, or is at it";
 
 #[derive(Debug, Subcommand)]
 enum Command {
