@@ -2,7 +2,7 @@
 //!
 //! This is the map of the crate, in the order in which the data flows:
 //!
-//! 1. the words: [`color`], [`traffic`], [`duration`], [`template`];
+//! 1. the words: [`color`], [`traffic`], [`check`], [`template`], [`duration`];
 //! 2. [`config`] reads `bluegreen.yml` and checks it as a whole, also against what Traefik knows ([`traefik`]);
 //! 3. [`document`] renders the config and the traffic to the bytes that Traefik gets;
 //! 4. [`store`] follows the key in Redis, or in a folder; beside the key are the [`history`] and the [`registry`] of
@@ -15,6 +15,7 @@
 //!    config from compose files.
 
 pub mod certificate;
+pub mod check;
 pub mod color;
 pub mod commands;
 pub mod config;

@@ -15,8 +15,9 @@ use super::flip::{CareFlags, named, other};
 use super::holder::Holder;
 use super::interrupt::Interrupt;
 use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, print};
+use crate::check::CommandLine;
 use crate::color::Color;
-use crate::config::{CommandLine, Stack};
+use crate::config::Stack;
 use crate::traffic::Traffic;
 use crate::verify::report::time;
 

@@ -5,19 +5,24 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::before::in_force;
 use super::change::shown;
 use super::{Common, Failure, block_on, print, print_json};
+use crate::color::Color;
 use crate::config::{Config, Stack};
 use crate::registry::{Aged, fleet};
 use crate::store::{KeyState, Reading, Session, StoreError};
+use crate::traffic::Traffic;
+use crate::verify::health;
 
-/// Shows what runs: the traffic of each stack, since when and by whom, the providers, and what every Traefik has.
+/// Shows what runs: the traffic of each stack, since when and by whom, the health of each color, the providers, and what
+/// every Traefik has.
 ///
-/// It asks the store alone, so it sees every Traefik behind every provider. Exit codes: 0; 2 usage or config mistake; 6
+/// It asks the store, so it sees every Traefik behind every provider; and each server that has a health path, once. Exit codes: 0; 2 usage or config mistake; 6
 /// the store could not be reached.
 #[derive(Debug, Args)]
 pub struct Status {
@@ -35,7 +40,12 @@ struct View<'a> {
     stack: &'a Stack,
     key: KeyState,
     reports: Vec<Aged>,
+    /// The servers of each color that could be asked for their health, and what is wrong with them.
+    servers: Vec<(&'a Color, Vec<Server>)>,
 }
+
+/// A server, and what is wrong with it.
+type Server = (String, Option<String>);
 
 impl Status {
     /// Runs it.
@@ -90,11 +100,16 @@ async fn read<'a>(
             newest: None,
             served: Vec::new(),
         });
+        let looks = stack
+            .colors
+            .iter()
+            .map(async |color| (color, health::look(stack, color).await));
         views.push(View {
             name,
             stack,
             key,
             reports,
+            servers: join_all(looks).await,
         });
     }
     Ok(views)
@@ -149,8 +164,7 @@ impl View<'_> {
     }
 
     fn json(&self) -> Value {
-        let traffic =
-            in_force(self.stack, &self.key, &self.reports).map(|traffic| traffic.to_string());
+        let traffic = self.traffic().map(|traffic| traffic.to_string());
         let change = self.newest(traffic.as_deref());
         let providers = self.reports.iter().filter(|aged| aged.runs()).map(|aged| {
             let report = &aged.report;
@@ -177,9 +191,60 @@ impl View<'_> {
             "by": change.map(|entry| &entry.by),
             "why": change.map(|entry| &entry.why),
             "problem": self.problem(),
+            "colors": self.colors_json(),
             "providers": providers.collect::<Vec<_>>(),
             "instances": instances.collect::<Vec<_>>(),
         })
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        in_force(self.stack, &self.key, &self.reports)
+    }
+
+    fn colors_json(&self) -> Value {
+        let traffic = self.traffic();
+        let colors = self.servers.iter().map(|(color, servers)| {
+            let unwell = servers.iter().filter_map(|(server, why)| {
+                let why = why.as_ref()?;
+                Some(json!({ "server": server, "why": why }))
+            });
+            let unwell: Vec<_> = unwell.collect();
+            let value = json!({
+                "weight": traffic.as_ref().map(|traffic| traffic.weight(color)),
+                "servers": servers.len(), "well": servers.len() - unwell.len(), "unwell": unwell,
+            });
+            (color.to_string(), value)
+        });
+        colors.collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// A line for each color whose servers can be asked for their health, and one for each that is not well.
+    fn colors_text(&self) -> String {
+        let traffic = self.traffic();
+        let mut text = String::new();
+        for (color, servers) in self
+            .servers
+            .iter()
+            .filter(|(_, servers)| !servers.is_empty())
+        {
+            let role = match traffic.as_ref().map(|traffic| traffic.weight(color)) {
+                Some(0) => "  idle",
+                Some(_) => "  has traffic",
+                None => "",
+            };
+            let well = servers.iter().filter(|(_, why)| why.is_none()).count();
+            let of = servers.len();
+            add(
+                &mut text,
+                format_args!("\n  {color}{role}  {well} of {of} servers are well"),
+            );
+            for (server, why) in servers {
+                if let Some(why) = why {
+                    add(&mut text, format_args!("\n    {server}: {why}"));
+                }
+            }
+        }
+        text
     }
 
     /// The change that brought this traffic.
@@ -191,8 +256,7 @@ impl View<'_> {
     }
 
     fn text(&self) -> String {
-        let traffic =
-            in_force(self.stack, &self.key, &self.reports).map(|traffic| traffic.to_string());
+        let traffic = self.traffic().map(|traffic| traffic.to_string());
         let mut text = format!(
             "{}: {}",
             self.name,
@@ -223,6 +287,7 @@ impl View<'_> {
         if let Some(problem) = self.problem() {
             add(&mut text, format_args!("\n  problem: {problem}"));
         }
+        text.push_str(&self.colors_text());
         let mut providers = self.reports.iter().filter(|aged| aged.runs()).peekable();
         if providers.peek().is_none() {
             text.push_str("\n  no provider runs: no `bluegreen serve` reports to this store");

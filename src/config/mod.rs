@@ -3,7 +3,7 @@
 //! Only the resolved form, [`Config`], travels through the program: it has passed every check.
 
 mod address;
-pub mod check;
+mod check;
 mod dangling;
 mod files;
 mod findings;
@@ -24,6 +24,7 @@ mod rule;
 mod schema;
 mod service;
 mod shape;
+mod step;
 mod syntax;
 mod tree;
 
@@ -32,9 +33,9 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use crate::check::{Check, CommandLine};
 use crate::color::Color;
 
-pub use check::{Check, CommandLine};
 pub(crate) use load::foreign;
 pub use load::{Loaded, load, parse};
 pub use report::{Mistake, Place, Report, Severity};

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use super::Verify;
 use super::report::Outcome;
 use super::smoke::Target;
-use crate::config::CommandLine;
+use crate::check::CommandLine;
 
 /// How much of its output is shown, in bytes: the end tells what went wrong.
 const SHOWN: usize = 4096;

@@ -12,7 +12,7 @@
 mod ask;
 mod command;
 mod containers;
-mod health;
+pub mod health;
 pub mod measure;
 mod production;
 pub mod report;

@@ -29,9 +29,9 @@ pub(super) fn wanted(rule: &str) -> Option<Wanted> {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Expression {
-    Or(Vec<Expression>),
-    And(Vec<Expression>),
-    Not(Box<Expression>),
+    Or(Vec<Self>),
+    And(Vec<Self>),
+    Not(Box<Self>),
     Matcher(String, Vec<String>),
 }
 

@@ -6,8 +6,8 @@ use super::measure::{Limits, Pauses, measure};
 use super::production::{self, Base};
 use super::report::{Kind, Line, Outcome};
 use super::{Verify, command, steps};
+use crate::check::{Action, Check};
 use crate::color::Color;
-use crate::config::check::{Action, Check};
 use crate::traffic::Traffic;
 
 /// What a smoke test is run against.
@@ -103,6 +103,17 @@ async fn run(
 ) -> Line {
     if let Some(line) = unwell {
         let why = format!("not run, because {} {} is not well", line.kind, line.name);
+        return verify.line(Line::skipped(Kind::Check, name, why));
+    }
+    if let Action::Steps(steps) = &check.action
+        && let Some(step) = steps
+            .iter()
+            .find(|step| target.base(&step.service).is_none())
+    {
+        let why = format!(
+            "where {} is, only Traefik knows; `on: [production]` asks through it",
+            step.service
+        );
         return verify.line(Line::skipped(Kind::Check, name, why));
     }
     let attempt = async || {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::ask::{Answer, NoAnswer, Request};
 use super::report::Outcome;
 use super::smoke::Target;
-use crate::config::check::{Body, Check, Expect, Source, Step};
+use crate::check::{Body, Check, Expect, Source, Step};
 use crate::template::{Values, fill, fill_json};
 
 /// Runs the steps up to the first that is not answered as expected, and then those that clean up.
@@ -67,11 +67,10 @@ async fn take(
     values: &mut Values,
 ) -> Result<(), Wrong> {
     let Some(base) = target.base(&step.service) else {
-        let why = format!(
-            "the servers of {} are another provider's, which only Traefik knows",
+        return Err(Wrong::Unreachable(format!(
+            "where {} is, is not known",
             step.service
-        );
-        return Err(Wrong::Unreachable(why));
+        )));
     };
     let mut request = Request {
         method: step.method.clone(),

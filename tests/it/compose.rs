@@ -210,7 +210,8 @@ async fn a_deployment_is_one_command(engine: &Engine) {
     let on_host = |args: &[&str], version: &str| {
         let run = Cli::new(args).dir(engine.root()).config(engine.config());
         let run = run.env("PROJECT", PROXY.name).env("VERSION", version);
-        run.env("COMPOSE", &engine.compose.join(" ")).env("DOCKER_BUILDKIT", "0")
+        run.env("COMPOSE", &engine.compose.join(" "))
+            .env("DOCKER_BUILDKIT", "0")
     };
     let load = load().start().await;
     let deploy = on_host(&["deploy", "--bake", "2s"], "3").stdout("green → blue, applied by 1");

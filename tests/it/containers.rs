@@ -31,7 +31,7 @@ impl Project {
             return None;
         }
         let traefik = tool("traefik");
-        let packed = Command::new("tar")
+        let mut packed = Command::new("tar")
             .args(["-c", "-C"])
             .arg(traefik.parent().unwrap())
             .args(["--dereference", "traefik"])
@@ -46,10 +46,11 @@ impl Project {
                 &format!("HEALTHCHECK --interval=1s --retries=1 CMD {check}"),
             ])
             .args(["-", &project.image])
-            .stdin(packed.stdout.unwrap())
+            .stdin(packed.stdout.take().unwrap())
             .output()
             .unwrap();
         assert!(imported.status.success(), "{imported:?}");
+        assert!(packed.wait().unwrap().success());
         Some(project)
     }
 
