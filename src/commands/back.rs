@@ -60,7 +60,7 @@ impl Change<'_> {
             return stays(" (--no-rollback)");
         }
         if !self.common.quiet && !self.common.json {
-            talk(&format!("{what}; going back to {from}"));
+            talk(&format!("going back to {from}"));
         }
         let entry = self.entry(Some(to), from, &why);
         match self.set_back(&entry).await {

@@ -203,11 +203,10 @@ impl Care<'_> {
                 report.wrong()
             ),
         };
-        let why: String = what.chars().take(300).collect();
         let back = Back {
             exit: Exit::RolledBack,
+            why: what.clone(),
             what,
-            why,
             without: Default::default(),
         };
         let failure = change.go_back(back, done, interrupt).await;

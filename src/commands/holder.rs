@@ -53,7 +53,7 @@ impl Holder {
                 format!("{other} is changing `{key}` already; nothing was changed"),
             )
             .hint(format!(
-                "wait for them; had they been killed, this ends within {LASTS:?}. `bluegreen rollback` goes back at once, whoever is at it"
+                "wait for them; if they were killed, that ends within {LASTS:?}. `bluegreen rollback` goes back at once, whoever is at it"
             )));
         }
         let renewal = renew(session, common.store.clone(), key.to_owned(), lease.clone());

@@ -22,6 +22,7 @@ pub mod schema;
 pub mod serve;
 pub mod status;
 pub mod verify;
+mod view;
 pub mod wait;
 
 use std::io::{IsTerminal, Write};

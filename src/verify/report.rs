@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+/// How much of a detail is in a sentence, in characters.
+const SHORT: usize = 160;
+
 /// What came of a check, with the details for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -196,13 +199,29 @@ impl Report {
         self.lines.iter().map(Line::json).collect()
     }
 
-    /// What is wrong, by name, for a sentence.
+    /// The first of what is wrong, and how much more there is, for a sentence.
     pub fn wrong(&self) -> String {
-        let wrong = self.lines.iter().filter(|line| !line.outcome.is_good());
-        let names = wrong.map(|line| {
-            let detail = line.outcome.detail().lines().next().unwrap_or_default();
-            format!("{} {} ({detail})", line.kind, line.name)
-        });
-        names.collect::<Vec<_>>().join("; ")
+        let mut lines = self.lines.iter();
+        let failed = lines.find(|line| matches!(line.outcome, Outcome::Failed(_)));
+        let wrong: Vec<_> = self
+            .lines
+            .iter()
+            .filter(|line| !line.outcome.is_good())
+            .collect();
+        let Some(first) = failed.or(wrong.first().copied()) else {
+            return "nothing".to_owned();
+        };
+        let detail = first.outcome.detail().lines().next().unwrap_or_default();
+        let short: String = detail.chars().take(SHORT).collect();
+        let more = if detail.len() > short.len() {
+            "…"
+        } else {
+            ""
+        };
+        let others = match wrong.len() {
+            1 => String::new(),
+            all => format!(", and {} more", all - 1),
+        };
+        format!("{} {} ({short}{more}){others}", first.kind, first.name)
     }
 }

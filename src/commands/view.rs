@@ -1,0 +1,250 @@
+//! What `status` shows of one stack, as text and as JSON.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::before::in_force;
+use super::change::shown;
+use crate::color::Color;
+use crate::config::Stack;
+use crate::registry::{Aged, fleet};
+use crate::store::{KeyState, Reading};
+use crate::traffic::Traffic;
+
+/// One stack as the store knows it.
+pub(super) struct View<'a> {
+    pub(super) name: &'a str,
+    pub(super) stack: &'a Stack,
+    pub(super) key: KeyState,
+    pub(super) reports: Vec<Aged>,
+    /// The servers of each color that could be asked for their health, and what is wrong with them.
+    pub(super) servers: Vec<(&'a Color, Vec<Server>)>,
+}
+
+/// A server, and what is wrong with it.
+pub(super) type Server = (String, Option<String>);
+
+impl View<'_> {
+    /// Why the key is not followed, where it isn't.
+    fn problem(&self) -> Option<String> {
+        let key = &self.stack.key;
+        match &self.key.reading {
+            Reading::Value(value) => {
+                let error = crate::traffic::Traffic::parse(value, &self.stack.colors).err()?;
+                Some(format!(
+                    "the key `{key}` holds {}: {error}; the last good traffic stands",
+                    shown(&self.key.reading)
+                ))
+            }
+            // Never set, or so it seems: a provider that has seen it set knows better.
+            Reading::Missing if self.key.newest.is_none() => {
+                let mut running = self.reports.iter().filter(|aged| aged.runs());
+                running.find_map(|aged| aged.report.problem.clone())
+            }
+            reading => Some(format!(
+                "the key `{key}` is {}; the last good traffic stands",
+                shown(reading)
+            )),
+        }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let traffic = self.traffic().map(|traffic| traffic.to_string());
+        let change = self.newest(traffic.as_deref());
+        let providers = self.reports.iter().filter(|aged| aged.runs()).map(|aged| {
+            let report = &aged.report;
+            json!({
+                "provider": report.provider, "version": report.version, "traffic": report.traffic,
+                "revision": report.revision, "problem": report.problem,
+            })
+        });
+        let fleet = fleet(&self.reports);
+        let instances = fleet.iter().map(|seen| {
+            let instance = seen.instance;
+            json!({
+                "id": instance.id, "address": instance.address, "revision": instance.revision, "held": instance.held,
+                "confirmed": instance.confirmed.is_some() && instance.confirmed == seen.provider.revision,
+                "applied": seen.provider.marker.then(|| instance.applied.is_some() && instance.applied == seen.provider.revision),
+                "hold": instance.hold, "holdCut": instance.hold_cut, "cadence": instance.cadence,
+                "unseen": seen.unseen, "provider": seen.provider.provider, "providerRuns": seen.provider_runs,
+            })
+        });
+        json!({
+            "key": self.stack.key,
+            "traffic": traffic,
+            "since": change.map(|entry| entry.at),
+            "by": change.map(|entry| &entry.by),
+            "why": change.map(|entry| &entry.why),
+            "problem": self.problem(),
+            "colors": self.colors_json(),
+            "providers": providers.collect::<Vec<_>>(),
+            "instances": instances.collect::<Vec<_>>(),
+        })
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        in_force(self.stack, &self.key, &self.reports)
+    }
+
+    fn colors_json(&self) -> Value {
+        let traffic = self.traffic();
+        let colors = self.servers.iter().map(|(color, servers)| {
+            let unwell = servers.iter().filter_map(|(server, why)| {
+                let why = why.as_ref()?;
+                Some(json!({ "server": server, "why": why }))
+            });
+            let unwell: Vec<_> = unwell.collect();
+            let value = json!({
+                "weight": traffic.as_ref().map(|traffic| traffic.weight(color)),
+                "servers": servers.len(), "well": servers.len() - unwell.len(), "unwell": unwell,
+            });
+            (color.to_string(), value)
+        });
+        colors.collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// A line for each color whose servers can be asked for their health, and one for each that is not well.
+    fn colors_text(&self) -> String {
+        let traffic = self.traffic();
+        let mut text = String::new();
+        for (color, servers) in self
+            .servers
+            .iter()
+            .filter(|(_, servers)| !servers.is_empty())
+        {
+            let role = match traffic.as_ref().map(|traffic| traffic.weight(color)) {
+                Some(0) => "  idle",
+                Some(_) => "  has traffic",
+                None => "",
+            };
+            let well = servers.iter().filter(|(_, why)| why.is_none()).count();
+            let of = servers.len();
+            add(
+                &mut text,
+                format_args!("\n  {color}{role}  {well} of {of} servers are well"),
+            );
+            for (server, why) in servers {
+                if let Some(why) = why {
+                    add(&mut text, format_args!("\n    {server}: {why}"));
+                }
+            }
+        }
+        text
+    }
+
+    /// The change that brought this traffic.
+    fn newest(&self, traffic: Option<&str>) -> Option<&crate::history::Entry> {
+        self.key
+            .newest
+            .as_ref()
+            .filter(|entry| Some(entry.to.as_str()) == traffic)
+    }
+
+    pub(super) fn text(&self) -> String {
+        let traffic = self.traffic().map(|traffic| traffic.to_string());
+        let mut text = format!(
+            "{}: {}",
+            self.name,
+            traffic.as_deref().unwrap_or("not known")
+        );
+        match self.newest(traffic.as_deref()) {
+            Some(entry) => {
+                let why = if entry.why.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", entry.why)
+                };
+                add(
+                    &mut text,
+                    format_args!(
+                        "  since {:.0} ({} ago)  by {}{why}",
+                        entry.at,
+                        ago(entry.at),
+                        entry.by
+                    ),
+                );
+            }
+            None if self.key.reading == Reading::Missing && self.problem().is_none() => {
+                text.push_str("  (the key has never been set)")
+            }
+            None => {}
+        }
+        if let Some(problem) = self.problem() {
+            add(&mut text, format_args!("\n  problem: {problem}"));
+        }
+        text.push_str(&self.colors_text());
+        let mut providers = self.reports.iter().filter(|aged| aged.runs()).peekable();
+        if providers.peek().is_none() {
+            text.push_str("\n  no provider runs: no `bluegreen serve` reports to this store");
+        }
+        for Aged { report, .. } in providers {
+            let serves = report.traffic.as_deref().unwrap_or("nothing yet");
+            let revision = report.revision.as_deref().unwrap_or("-");
+            add(
+                &mut text,
+                format_args!(
+                    "\n  provider {}  serves {serves}  revision {revision}",
+                    report.provider
+                ),
+            );
+        }
+        let fleet = fleet(&self.reports);
+        if fleet.is_empty() {
+            text.push_str("\n  no Traefik polls");
+        }
+        let widths = fleet.iter().map(|seen| seen.instance.id.chars().count());
+        let width = widths.max().unwrap_or(0);
+        for seen in &fleet {
+            let instance = seen.instance;
+            let id = &instance.id;
+            let current = seen.provider.revision.as_ref();
+            let has = if !seen.provider_runs {
+                "its provider has stopped"
+            } else if seen.provider.marker
+                && instance.applied.is_some()
+                && instance.applied.as_ref() == current
+            {
+                "applied"
+            } else if instance.confirmed.is_some() && instance.confirmed.as_ref() == current {
+                "confirmed"
+            } else {
+                "not confirmed"
+            };
+            let polls = if instance.held {
+                format!("held for {:.0} s", seen.unseen)
+            } else {
+                format!("seen {:.1} s ago", seen.unseen)
+            };
+            let cut = instance
+                .hold_cut
+                .map(|cut| format!(", the hold cut to {cut:.1} s"))
+                .unwrap_or_default();
+            add(
+                &mut text,
+                format_args!(
+                    "\n  instance {id:width$}  {}  {has}, {polls}{cut}",
+                    instance.address
+                ),
+            );
+        }
+        text
+    }
+}
+
+fn add(text: &mut String, more: std::fmt::Arguments<'_>) {
+    text.write_fmt(more)
+        .expect("writing to a string can't fail");
+}
+
+/// How long ago, in one or two units.
+fn ago(at: Timestamp) -> String {
+    let seconds = Timestamp::now().duration_since(at).as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86400, seconds % 86400 / 3600),
+    }
+}
