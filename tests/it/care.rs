@@ -1,0 +1,4 @@
+//! `flip` with care: what it verifies, what it does where something fails, and what is left where it is stopped.
+
+mod refused;
+mod site;
