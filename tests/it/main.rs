@@ -6,6 +6,7 @@
     reason = "what fails here is a failed test"
 )]
 
+mod care;
 mod compose;
 mod config;
 mod containers;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ const EVENT_EVERY: Duration = Duration::from_millis(20);
 /// One service, with a server for each color.
 ///
 /// Every answer carries `X-Color` and `X-Service`. `/health` is 200 unless told otherwise, `/slow?ms=500` answers late,
-/// `/stream` sends events until the client goes; everything else answers at once with a line of text.
+/// `/stream` sends events until the client goes; everything else answers at once with a line of text. A test can change
+/// all of that while it runs.
 pub(crate) struct Backend {
     colors: BTreeMap<String, Server>,
 }
@@ -42,7 +43,21 @@ struct State {
     service: String,
     color: String,
     requests: AtomicU64,
+    /// Those of them that came for a public name, through Traefik.
+    in_public: AtomicU64,
     healthy: AtomicBool,
+    manners: Mutex<Manners>,
+}
+
+/// How a server answers where it does not do so well.
+#[derive(Default)]
+struct Manners {
+    /// The status of each path that has one.
+    of_paths: BTreeMap<String, StatusCode>,
+    /// The status of whatever comes through Traefik.
+    in_public: Option<StatusCode>,
+    /// The color that it says it is.
+    says: Option<String>,
 }
 
 impl Backend {
@@ -53,7 +68,9 @@ impl Backend {
                 service: service.into(),
                 color: color.into(),
                 requests: AtomicU64::new(0),
+                in_public: AtomicU64::new(0),
                 healthy: AtomicBool::new(true),
+                manners: Mutex::default(),
             });
             let address = loopback(free_port());
             let running = serve(address, &state).await;
@@ -84,6 +101,35 @@ impl Backend {
     #[track_caller]
     pub(crate) fn requests(&self, color: &str) -> u64 {
         self.colors[color].state.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many of them came for a public name, as Traefik passes it on.
+    #[track_caller]
+    pub(crate) fn requests_in_public(&self, color: &str) -> u64 {
+        self.colors[color].state.in_public.load(Ordering::Relaxed)
+    }
+
+    /// The status with which this path answers from now on.
+    #[track_caller]
+    pub(crate) fn set_status(&self, color: &str, path: &str, status: u16) {
+        let mut manners = self.colors[color].state.manners.lock().unwrap();
+        let status = StatusCode::from_u16(status).unwrap();
+        manners.of_paths.insert(path.into(), status);
+    }
+
+    /// The status with which everything that comes through Traefik is answered from now on. Whoever asks the server
+    /// itself finds it well.
+    #[track_caller]
+    pub(crate) fn set_status_in_public(&self, color: &str, status: u16) {
+        let mut manners = self.colors[color].state.manners.lock().unwrap();
+        manners.in_public = Some(StatusCode::from_u16(status).unwrap());
+    }
+
+    /// The color that it says it is from now on.
+    #[track_caller]
+    pub(crate) fn says(&self, color: &str, other: &str) {
+        let mut manners = self.colors[color].state.manners.lock().unwrap();
+        manners.says = Some(other.into());
     }
 
     /// What `/health` answers from now on: 200 or 503.
@@ -143,9 +189,21 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Answer,
     let n = state.requests.fetch_add(1, Ordering::Relaxed) + 1;
     let State { service, color, .. } = &*state;
     let path = request.uri().path();
+    let host = request.headers().get(hyper::header::HOST);
+    let is_public = host.is_some_and(|host| host.as_bytes().ends_with(b".localhost"));
+    if is_public {
+        state.in_public.fetch_add(1, Ordering::Relaxed);
+    }
+    let (says, status) = {
+        let manners = state.manners.lock().unwrap();
+        let of_path = manners.of_paths.get(path).copied();
+        let in_public = manners.in_public.filter(|_| is_public);
+        (manners.says.clone(), in_public.or(of_path))
+    };
     let mut response = Response::builder()
+        .status(status.unwrap_or(StatusCode::OK))
         .header("X-Service", service)
-        .header("X-Color", color);
+        .header("X-Color", says.as_ref().unwrap_or(color));
     if path == "/stream" {
         response = response.header("Content-Type", "text/event-stream");
         let ticks = tokio::time::interval(EVENT_EVERY);

@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::process::guarded;
+use super::eventually;
+use super::process::{Log, Process, guarded};
 use super::provider::{Provider, clean_environment};
+
+/// How long something may take until it is said: what waits says so within 5 s.
+const SAYS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Above every `--timeout` that a test gives.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -114,6 +118,19 @@ impl Cli {
         self
     }
 
+    /// Starts it, for a test that does something meanwhile.
+    pub(crate) fn start(mut self) -> Started {
+        let log = Log::default();
+        let parts = [&self.stdout, &self.stderr].map(Expect::parts).concat();
+        Started {
+            process: Process::spawn(&self.shown, &mut self.command, &log),
+            log,
+            shown: self.shown,
+            code: self.code,
+            parts,
+        }
+    }
+
     /// Runs it, and checks all that is expected at once.
     pub(crate) async fn run(self) -> Output {
         let Self {
@@ -153,6 +170,67 @@ impl Cli {
     }
 }
 
+/// A run that has begun.
+///
+/// What it prints goes to one log, in which the expected parts of both streams are looked for.
+pub(crate) struct Started {
+    process: Process,
+    log: Log,
+    shown: String,
+    code: i32,
+    parts: Vec<String>,
+}
+
+impl Started {
+    /// Waits until it has printed this text.
+    pub(crate) async fn says(&self, text: &str) {
+        let what = format!("`{}` says `{text}`", self.shown);
+        eventually(&what, SAYS_WITHIN, async || {
+            if self.log.count(text) > 0 {
+                Ok(())
+            } else {
+                Err(format!("\n{}", self.log))
+            }
+        })
+        .await;
+    }
+
+    /// Sends a signal, such as `INT`.
+    pub(crate) fn signal(&self, signal: &str) {
+        self.process.signal(signal);
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.process.kill();
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Waits until it has ended, and checks all that is expected at once. Gives what it has printed.
+    pub(crate) async fn end(mut self) -> String {
+        let status = self.process.wait(PATIENCE).await;
+        // Its log is complete then.
+        self.process.kill();
+        let Self {
+            log,
+            shown,
+            code,
+            parts,
+            ..
+        } = &self;
+        let text = log.lines().join("\n");
+        let missing: Vec<_> = parts.iter().filter(|part| !text.contains(*part)).collect();
+        assert!(
+            status.code() == Some(*code) && missing.is_empty(),
+            "`{shown}`: {status}, expected {code}; without {missing:?}\n{log}"
+        );
+        text
+    }
+}
+
 impl Output {
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
@@ -166,6 +244,13 @@ impl Expect {
         match self {
             Self::Parts(parts) => parts.push(part.into()),
             Self::Exactly(_) | Self::Anything => *self = Self::Parts(vec![part.into()]),
+        }
+    }
+
+    fn parts(&self) -> Vec<String> {
+        match self {
+            Self::Parts(parts) => parts.clone(),
+            Self::Exactly(_) | Self::Anything => Vec::new(),
         }
     }
 
