@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::before;
 use super::board::{Board, Lines};
+use super::interrupt::Interrupt;
 use super::wait::{Standing, list, look};
 use super::{Common, Exit, Failure, block_on, print_json};
 use crate::color::Color;
@@ -53,16 +54,24 @@ impl Verify {
         };
         let limits = Limits::until(Instant::now() + common.timeout);
         let color = stack.colors.iter().find(|color| color.as_str() == target);
+        if color.is_none() && target != "production" {
+            let colors: Vec<_> = stack.colors.iter().map(Color::as_str).collect();
+            let message = format!("`{target}` is neither a color nor `production`");
+            let hint = format!("the colors are {}", colors.join(", "));
+            return Err(Failure::new(Exit::Usage, message).hint(hint));
+        }
         let report = block_on(async {
-            match color {
-                Some(color) => Ok(verify.color(color, limits).await),
-                None if target == "production" => production(common, &verify, limits).await,
-                None => {
-                    let colors: Vec<_> = stack.colors.iter().map(Color::as_str).collect();
-                    let message = format!("`{target}` is neither a color nor `production`");
-                    let hint = format!("the colors are {}", colors.join(", "));
-                    Err(Failure::new(Exit::Usage, message).hint(hint))
+            let mut interrupt = Interrupt::listen()?;
+            let report = async {
+                match color {
+                    Some(color) => Ok(verify.color(color, limits).await),
+                    None => production(common, &verify, limits).await,
                 }
+            };
+            tokio::select! {
+                report = report => report,
+                // What a check has started ends with it.
+                () = interrupt.received() => Err(Failure::new(Exit::Failed, "interrupted")),
             }
         })?;
         drop(board);

@@ -109,10 +109,12 @@ impl Request {
             if url.scheme() != "https" {
                 return self.send(authority, stream).await;
             }
-            // A name with a port, which is none of TLS's business.
-            let named = self.host.as_deref().unwrap_or(host);
-            let named = named.split(':').next().unwrap_or(named).to_owned();
-            let name = ServerName::try_from(named).map_err(|error| cause(&error))?;
+            let named = match &self.host {
+                // A port is none of TLS's business.
+                Some(host) => host.split(':').next().unwrap_or(host),
+                None => address.0,
+            };
+            let name = ServerName::try_from(named.to_owned()).map_err(|error| cause(&error))?;
             let stream = tls::connector_to_anybody().connect(name, stream).await;
             self.send(authority, stream.map_err(|error| cause(&error))?)
                 .await

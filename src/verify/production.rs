@@ -34,8 +34,12 @@ const OF_A_MIDDLEWARE: [StatusCode; 7] = [
 
 /// Checks all services through Traefik, side by side.
 pub(super) async fn check(verify: &Verify<'_>, traffic: &Traffic, limits: Limits) -> Vec<Line> {
+    let Some(production) = &verify.stack.production else {
+        let why = "the config does not say where production is (`production: http://127.0.0.1:80`)";
+        return vec![verify.line(Line::skipped(Kind::Answer, "of every service", why))];
+    };
     let check = async |(name, service): (&String, &Service)| {
-        let (request, strict) = match request(verify.stack, service) {
+        let (request, strict) = match request(production, service) {
             Ok(asked) => asked,
             Err(why) => return verify.line(Line::skipped(Kind::Answer, name, why)),
         };
@@ -78,13 +82,7 @@ pub async fn reachable(stack: &Stack) -> Result<(), String> {
 }
 
 /// What to ask of a service through Traefik, and whether its health tells what has to come.
-fn request(stack: &Stack, service: &Service) -> Result<(Request, bool), String> {
-    let Some(production) = &stack.production else {
-        return Err(
-            "the config does not say where production is (`production: http://127.0.0.1:80`)"
-                .to_owned(),
-        );
-    };
+fn request(production: &str, service: &Service) -> Result<(Request, bool), String> {
     let Some(wanted) = wanted(&service.rule) else {
         return Err(format!(
             "which request its rule matches can't be told ({}); a check with `on: [production]` can ask for it",
