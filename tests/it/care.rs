@@ -1,5 +1,8 @@
 //! `flip` with care: what it verifies, what it does where something fails, and what is left where it is stopped.
 
+mod interrupted;
+mod killed;
+mod others;
 mod production;
 mod refused;
 mod site;
