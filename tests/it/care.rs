@@ -5,5 +5,7 @@ mod killed;
 mod others;
 mod production;
 mod refused;
+mod rollback;
 mod site;
 mod unconfirmed;
+mod usage;
