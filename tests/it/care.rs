@@ -3,6 +3,7 @@
 mod interrupted;
 mod killed;
 mod others;
+mod outages;
 mod production;
 mod refused;
 mod rollback;
