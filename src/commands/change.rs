@@ -145,6 +145,8 @@ impl Change<'_> {
             ));
         }
         if done.changed {
+            // A connection that was idle while the color was verified may be broken without anybody having noticed.
+            let session = care.is_none().then_some(session);
             self.set(session, &key.reading, done.from.as_ref()).await?;
         }
         if self.flags.no_wait {
@@ -162,23 +164,19 @@ impl Change<'_> {
     /// Sets the key if it is still what it was.
     async fn set(
         &self,
-        mut session: Session,
+        session: Option<Session>,
         expected: &Reading,
         from: Option<&Traffic>,
     ) -> Result<(), Failure> {
+        let failed = |error| Failure::store(&self.common.store, &error, NOTHING_CHANGED);
         let entry = self.entry(from, &self.to, self.why());
-        let mut outcome = session.set(&self.stack.key, expected, &entry).await;
-        if matches!(outcome, Err(StoreError::Unreachable(_))) {
-            // The connection may have been lost while the color was verified.
-            outcome = match self.common.store.connect().await {
-                Ok(mut session) => session.set(&self.stack.key, expected, &entry).await,
-                Err(error) => Err(error),
-            };
-        }
-        let outcome = match outcome {
+        let mut session = match session {
+            Some(session) => session,
+            None => self.common.store.connect().await.map_err(failed)?,
+        };
+        let outcome = match session.set(&self.stack.key, expected, &entry).await {
             Err(StoreError::Unknown(reason)) => self.look_for(&entry, reason).await?,
-            other => other
-                .map_err(|error| Failure::store(&self.common.store, &error, NOTHING_CHANGED))?,
+            other => other.map_err(failed)?,
         };
         let Outcome::Conflict(reading) = outcome else {
             return Ok(());
