@@ -122,13 +122,6 @@ impl Change<'_> {
         let mut checks = Report::default();
         if let Some(care) = care {
             checks = care.before(self, interrupt).await?;
-            // The connection may have been lost meanwhile: a write over it would not be known to have failed.
-            session = self
-                .common
-                .store
-                .connect()
-                .await
-                .map_err(|error| Failure::store(&self.common.store, &error, NOTHING_CHANGED))?;
         }
         let mut done = Done {
             from,

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use super::site::Site;
-use crate::support::eventually;
 use crate::support::load;
 use crate::support::stack::HOSTS;
 
@@ -14,18 +13,8 @@ async fn next_flip_succeeds(site: &Site, says: &str) {
         .stderr("`bluegreen rollback` goes back at once")
         .run()
         .await;
-    eventually(
-        "the lease runs out",
-        crate::support::cli::PATIENCE,
-        async || {
-            let next = site.flip(&[]).any_stdout().any_code().run().await;
-            match next.code {
-                0 => Ok(assert!(next.stdout.contains(says), "{next:?}")),
-                _ => Err(next.stderr),
-            }
-        },
-    )
-    .await;
+    site.lease_runs_out().await;
+    site.flip(&[]).stdout(says).run().await;
     assert_eq!(site.key().await, "green");
     site.is_free().await;
 }

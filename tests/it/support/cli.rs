@@ -190,20 +190,24 @@ pub(crate) struct Started {
 impl Started {
     /// Waits until it has printed this text.
     pub(crate) async fn says(&self, text: &str) {
+        self.says_times(text, 1).await;
+    }
+
+    /// Waits until it has printed this text a second time.
+    pub(crate) async fn says_again(&self, text: &str) {
+        self.says_times(text, 2).await;
+    }
+
+    async fn says_times(&self, text: &str, times: usize) {
         let what = format!("`{}` says `{text}`", self.shown);
         eventually(&what, SAYS_WITHIN, async || {
-            if self.log.count(text) > 0 {
+            if self.log.count(text) >= times {
                 Ok(())
             } else {
                 Err(format!("\n{}", self.log))
             }
         })
         .await;
-    }
-
-    /// How many of its lines hold this text so far.
-    pub(crate) fn count(&self, text: &str) -> usize {
-        self.log.count(text)
     }
 
     /// Sends a signal, such as `INT`.
