@@ -1,6 +1,12 @@
 //! `flip` with care: what it verifies, what it does where something fails, and what is left where it is stopped.
 
+mod interrupted;
+mod killed;
+mod others;
+mod outages;
 mod production;
 mod refused;
+mod rollback;
 mod site;
 mod unconfirmed;
+mod usage;

@@ -188,3 +188,14 @@ async fn a_flip_to_where_the_traffic_is_verifies_and_changes_nothing() {
     assert_eq!(site.moves().await, ["green"]);
     site.is_free().await;
 }
+
+#[ignore = "it says that production kept passing"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bake_that_has_nothing_to_look_at_does_not_say_that_it_passed() {
+    let site = Site::start().await;
+    let production = format!("    production: http://{}\n", site.traefik.web());
+    site.reconfigure(&production, "");
+    let run = site.flip(&["--bake", "1s"]).any_stdout().any_code();
+    let said = run.run().await.stderr;
+    assert!(!said.contains("kept passing"), "{said}");
+}

@@ -12,7 +12,7 @@ use super::provider::{Provider, clean_environment};
 const SAYS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Above every `--timeout` that a test gives.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A run that is expected to print nothing and to exit with 0, unless told otherwise.
 ///
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Cli {
     command: Command,
     shown: String,
-    code: i32,
+    code: Option<i32>,
     stdout: Expect,
     stderr: Expect,
 }
@@ -51,7 +51,7 @@ impl Cli {
         Self {
             command,
             shown: format!("bluegreen {}", args.join(" ")),
-            code: 0,
+            code: Some(0),
             stdout: Expect::Exactly(String::new()),
             stderr: Expect::Exactly(String::new()),
         }
@@ -82,7 +82,13 @@ impl Cli {
     }
 
     pub(crate) fn code(mut self, code: i32) -> Self {
-        self.code = code;
+        self.code = Some(code);
+        self
+    }
+
+    /// How it ends is the caller's business.
+    pub(crate) fn any_code(mut self) -> Self {
+        self.code = None;
         self
     }
 
@@ -155,7 +161,7 @@ impl Cli {
             stderr: String::from_utf8(output.stderr).unwrap(),
         };
         let mut wrong = Vec::new();
-        if output.code != code {
+        if let Some(code) = code.filter(|code| *code != output.code) {
             wrong.push(format!("exit code {} instead of {code}", output.code));
         }
         wrong.extend(stdout.unmet("stdout", &output.stdout));
@@ -177,16 +183,25 @@ pub(crate) struct Started {
     process: Process,
     log: Log,
     shown: String,
-    code: i32,
+    code: Option<i32>,
     parts: Vec<String>,
 }
 
 impl Started {
     /// Waits until it has printed this text.
     pub(crate) async fn says(&self, text: &str) {
+        self.says_times(text, 1).await;
+    }
+
+    /// Waits until it has printed this text a second time.
+    pub(crate) async fn says_again(&self, text: &str) {
+        self.says_times(text, 2).await;
+    }
+
+    async fn says_times(&self, text: &str, times: usize) {
         let what = format!("`{}` says `{text}`", self.shown);
         eventually(&what, SAYS_WITHIN, async || {
-            if self.log.count(text) > 0 {
+            if self.log.count(text) >= times {
                 Ok(())
             } else {
                 Err(format!("\n{}", self.log))
@@ -224,8 +239,8 @@ impl Started {
         let text = log.lines().join("\n");
         let missing: Vec<_> = parts.iter().filter(|part| !text.contains(*part)).collect();
         assert!(
-            status.code() == Some(*code) && missing.is_empty(),
-            "`{shown}`: {status}, expected {code}; without {missing:?}\n{log}"
+            (code.is_none() || status.code() == *code) && missing.is_empty(),
+            "`{shown}`: {status}, expected {code:?}; without {missing:?}\n{log}"
         );
         text
     }

@@ -1,0 +1,77 @@
+//! `rollback`: back at once, without any check.
+
+use std::time::Instant;
+
+use super::site::Site;
+use crate::support::stack::HOSTS;
+
+/// Neither the color that is left nor the one that is gone back to is asked for anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_green_on_fire_it_goes_back_without_any_check() {
+    let mut site = Site::start().await;
+    site.add_check("items", "color, production", "/items");
+    site.flip(&[]).stdout("blue → green").run().await;
+    let load = site.load().await;
+    for service in &mut site.services {
+        service.stop("green").await;
+        // What a check would look at is of no interest.
+        service.set_healthy("blue", false);
+        service.set_status("blue", "/items", 500);
+    }
+    let back = site.command(&["rollback", "--why", "green is on fire"]);
+    let said = back.stdout("deals: green → blue, applied by 1 instance");
+    let said = said.run().await;
+    let returned = Instant::now();
+    assert!(!said.stderr.contains("verif"), "{said:?}");
+    assert_eq!(site.key().await, "blue");
+    let newest = site.history().await[0].clone();
+    assert_eq!(
+        (&newest["to"], &newest["why"]),
+        (&"blue".into(), &"green is on fire".into())
+    );
+    load.goes_on(returned, 2 * HOSTS.len()).await;
+    let report = load.stop().await;
+    report.assert_all(returned, "blue");
+    let late = report.failures().iter().any(|one| one.start > returned);
+    assert!(!late, "{:?}", report.failures().last());
+    site.is_free().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_production_unreachable_it_goes_back_all_the_same() {
+    let site = Site::start().await;
+    site.flip(&[]).stdout("blue → green").run().await;
+    let web = format!("http://{}", site.traefik.web());
+    let nobody = format!("http://127.0.0.1:{}", crate::support::port::free_port());
+    site.reconfigure(&web, &nobody);
+    let back = site.command(&["rollback"]).stdout("green → blue");
+    back.run().await;
+    site.traefik.wait_for(HOSTS[0], "blue").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twice_in_a_row_it_is_back_where_it_was() {
+    let site = Site::start().await;
+    let load = site.load().await;
+    site.flip(&[]).stdout("blue → green").run().await;
+    for (change, color) in [("green → blue", "blue"), ("blue → green", "green")] {
+        let back = site.command(&["rollback"]).stdout(change);
+        back.run().await;
+        let returned = Instant::now();
+        assert_eq!(site.key().await, color);
+        load.goes_on(returned, HOSTS.len()).await;
+        load.report().assert_all(returned, color);
+    }
+    assert_eq!(site.moves().await, ["green", "blue", "green"]);
+    load.stop().await.assert_no_failures();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_an_empty_history_it_says_so_and_changes_nothing() {
+    let site = Site::start().await;
+    let load = site.load().await;
+    let back = site.command(&["rollback"]).code(1);
+    let back = back.stderr("the history is empty: there is nothing to go back to");
+    back.stderr("nothing was changed").run().await;
+    site.is_untouched(load).await;
+}
