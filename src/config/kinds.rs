@@ -7,6 +7,9 @@ use super::node::{Content, Node, Scalar};
 use super::path::Path;
 use super::schema::referred;
 
+/// So many values are listed where one of them is expected; of more, the description says more.
+const LISTED: usize = 4;
+
 /// The types that a schema takes, itself or by what it refers to; none where it takes any.
 pub(super) fn kinds<'a>(root: &'a Value, schema: &'a Value) -> Vec<&'a str> {
     if let Some((_, schema)) = referred(root, schema) {
@@ -102,7 +105,7 @@ pub(super) fn expected(root: &Value, schema: &Value) -> String {
             let words: Vec<_> = branches.iter().map(|b| expected(root, b)).collect();
             words.join(", or ")
         }
-        (_, _, Some(Value::Array(values))) if description.is_none() || values.len() == 1 => {
+        (_, _, Some(Value::Array(values))) if description.is_none() || values.len() <= LISTED => {
             let words: Vec<_> = values.iter().map(|v| format!("`{}`", plain(v))).collect();
             words.join(" or ")
         }

@@ -10,3 +10,5 @@ mod rollback;
 mod site;
 mod unconfirmed;
 mod usage;
+
+pub(crate) use site::Site;

@@ -26,3 +26,4 @@ mod support;
 mod switch;
 mod tls;
 mod traefik_fields;
+mod verify;

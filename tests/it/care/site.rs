@@ -15,22 +15,22 @@ use crate::support::stack::HOSTS;
 use crate::support::traefik::{self, Traefik};
 
 /// A site with blue in production, under no load yet.
-pub(super) struct Site {
+pub(crate) struct Site {
     /// `api`, `mcp` and `dashboard`.
-    pub(super) services: [Backend; 3],
-    pub(super) traefik: Traefik,
-    pub(super) provider: Provider,
-    pub(super) redis: Redis,
+    pub(crate) services: [Backend; 3],
+    pub(crate) traefik: Traefik,
+    pub(crate) provider: Provider,
+    pub(crate) redis: Redis,
 }
 
 impl Site {
     /// With the marker: an instance counts once it routes by the document. For one Traefik.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Some(free_port())).await
     }
 
     /// Without it: an instance counts once it has fetched the document. For several.
-    pub(super) async fn without_marker() -> Self {
+    pub(crate) async fn without_marker() -> Self {
         Self::with(None).await
     }
 
@@ -70,7 +70,7 @@ impl Site {
     }
 
     /// Another Traefik behind the same provider.
-    pub(super) async fn second_traefik(&self) -> Traefik {
+    pub(crate) async fn second_traefik(&self) -> Traefik {
         let options = traefik::Options::recommended(&self.provider.url(), "edge-2");
         let traefik = options.start().await;
         self.has_instances(2).await;
@@ -79,14 +79,14 @@ impl Site {
 
     /// Replaces text in the config.
     #[track_caller]
-    pub(super) fn reconfigure(&self, old: &str, new: &str) {
+    pub(crate) fn reconfigure(&self, old: &str, new: &str) {
         let text = std::fs::read_to_string(self.provider.config()).unwrap();
         assert!(text.contains(old), "no `{old}` in {text}");
         self.provider.write_config(&text.replacen(old, new, 1));
     }
 
     /// Gives the stack a smoke test that asks the service `api` for a path.
-    pub(super) fn add_check(&self, name: &str, on: &str, path: &str) {
+    pub(crate) fn add_check(&self, name: &str, on: &str, path: &str) {
         let check =
             format!("{{ name: {name}, on: [{on}], steps: [{{ service: api, path: {path} }}] }}");
         let checks = format!("    checks: [{check}]\n    services:\n");
@@ -94,18 +94,18 @@ impl Site {
     }
 
     /// A command for this site. A failure prints nothing to stdout; stderr is the test's business.
-    pub(super) fn command(&self, args: &[&str]) -> Cli {
+    pub(crate) fn command(&self, args: &[&str]) -> Cli {
         let run = Cli::new(args).of(&self.provider).any_stderr();
         run.env("BLUEGREEN_TIMEOUT", "20s")
     }
 
     /// `flip green`, with more flags.
-    pub(super) fn flip(&self, flags: &[&str]) -> Cli {
+    pub(crate) fn flip(&self, flags: &[&str]) -> Cli {
         self.command(&[&["flip", "green"], flags].concat())
     }
 
     /// Waits until this many instances are known, and all of them have what they are to have.
-    pub(super) async fn has_instances(&self, count: usize) {
+    pub(crate) async fn has_instances(&self, count: usize) {
         let what = format!("{count} instances have it");
         eventually(&what, Duration::from_secs(15), async || {
             let status = self.command(&["status", "--json"]).any_stdout();
@@ -122,18 +122,18 @@ impl Site {
     }
 
     /// Constant load on all three services.
-    pub(super) async fn load(&self) -> load::Running {
+    pub(crate) async fn load(&self) -> load::Running {
         let load = Load::on(self.traefik.web()).hosts(&HOSTS);
         load.connections(1).start().await
     }
 
     /// What the key says.
-    pub(super) async fn key(&self) -> String {
+    pub(crate) async fn key(&self) -> String {
         self.redis.cli(&["GET", "active"]).await
     }
 
     /// Waits until the key says this.
-    pub(super) async fn key_is(&self, value: &str) {
+    pub(crate) async fn key_is(&self, value: &str) {
         let what = format!("the key is {value}");
         eventually(&what, Duration::from_secs(10), async || {
             let key = self.key().await;
@@ -143,32 +143,32 @@ impl Site {
     }
 
     /// The history, the newest first.
-    pub(super) async fn history(&self) -> Vec<Value> {
+    pub(crate) async fn history(&self) -> Vec<Value> {
         let run = self.command(&["history", "--json"]).any_stdout();
         let history = run.run().await.json();
         history["history"].as_array().unwrap().clone()
     }
 
     /// To where the traffic has moved, the newest first.
-    pub(super) async fn moves(&self) -> Vec<String> {
+    pub(crate) async fn moves(&self) -> Vec<String> {
         let history = self.history().await;
         let to = history.iter().map(|entry| entry["to"].as_str().unwrap());
         to.map(str::to_owned).collect()
     }
 
     /// Whether somebody holds the lease.
-    pub(super) async fn is_leased(&self) -> bool {
+    pub(crate) async fn is_leased(&self) -> bool {
         self.redis.cli(&["EXISTS", "{active}:lease"]).await == "1"
     }
 
     /// Nobody holds the lease. One that is given back takes a millisecond to go.
-    pub(super) async fn is_free(&self) {
+    pub(crate) async fn is_free(&self) {
         let lease = self.redis.cli(&["GET", "{active}:lease"]).await;
         assert_eq!(lease, "", "the lease is still there");
     }
 
     /// Waits until a lease that nobody gave back has run out.
-    pub(super) async fn lease_runs_out(&self) {
+    pub(crate) async fn lease_runs_out(&self) {
         eventually("the lease runs out", Duration::from_secs(10), async || {
             if self.is_leased().await {
                 Err("it is there")
@@ -181,7 +181,7 @@ impl Site {
 
     /// Nothing was changed: not the key, which was never set, nor the history; green got no traffic; nobody holds the
     /// lease; and no request of the load has failed.
-    pub(super) async fn is_untouched(&self, load: load::Running) {
+    pub(crate) async fn is_untouched(&self, load: load::Running) {
         assert_eq!(self.key().await, "");
         assert_eq!(self.history().await, Vec::<Value>::new());
         self.is_free().await;
