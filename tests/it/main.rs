@@ -11,6 +11,7 @@ mod compose;
 mod config;
 mod containers;
 mod deals;
+mod deploy;
 mod document;
 mod fleet;
 mod flip;
