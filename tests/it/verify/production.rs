@@ -32,7 +32,7 @@ async fn a_service_that_does_not_answer_and_one_of_the_wrong_color_fail_it() {
     let output = run.code(3).any_stdout().run().await;
     let web = site.traefik.web();
     for said in [
-        format!("failed      answer      api"),
+        "failed      answer      api".to_owned(),
         format!(
             "GET http://{web}/health ({}): expected 2xx, got 502 Bad Gateway",
             HOSTS[0]
