@@ -9,6 +9,7 @@ use super::wait::{LOOK_AGAIN, Waited, names};
 use super::{Exit, Failure, talk};
 use crate::history::Entry;
 use crate::store::{Outcome, Reading, StoreError};
+use crate::traffic::Traffic;
 
 /// Why there is a way back to go.
 pub(super) struct Back {
@@ -107,8 +108,8 @@ impl Change<'_> {
         Failure::new(exit, format!("{what}; rolled back to {from}, {confirmed}")).hint(status)
     }
 
-    /// Sets the key back if it is still what this change has made it, give or take white space that somebody else's
-    /// `SET` of the same had. A store that is away is tried again until the time is over.
+    /// Sets the key back, unless somebody else has set it to something valid meanwhile; what is gone or garbled says
+    /// nothing. A store that is away is tried again until the time is over.
     async fn set_back(&self, entry: &Entry) -> Result<Outcome, StoreError> {
         let key = &self.stack.key;
         let until = Instant::now() + self.common.timeout;
@@ -127,10 +128,8 @@ impl Change<'_> {
             };
             let error = match outcome.await {
                 Ok((_, newest)) if newest.first() == Some(entry) => return Ok(Outcome::Set),
-                Ok((Outcome::Conflict(Reading::Value(is)), _))
-                    if differs_in_space(&is, &expected) =>
-                {
-                    expected = Reading::Value(is);
+                Ok((Outcome::Conflict(reading), _)) if !self.is_anothers(&reading) => {
+                    expected = reading;
                     continue;
                 }
                 Ok((outcome, _)) => return Ok(outcome),
@@ -144,8 +143,12 @@ impl Change<'_> {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
-}
 
-fn differs_in_space(is: &[u8], expected: &Reading) -> bool {
-    matches!(expected, Reading::Value(wanted) if is != wanted && is.trim_ascii() == wanted.trim_ascii())
+    /// Whether the key has a valid value that this change did not give it.
+    fn is_anothers(&self, reading: &Reading) -> bool {
+        let Reading::Value(value) = reading else {
+            return false;
+        };
+        Traffic::parse(value, &self.stack.colors).is_ok_and(|traffic| traffic != self.to)
+    }
 }

@@ -146,7 +146,14 @@ impl Care<'_> {
                     progress.show(&format!("the store can't be reached: {error}"));
                 }
             }
-            let passed = matches!(report.verdict(), Verdict::Passed | Verdict::Nothing);
+            let passed = match report.verdict() {
+                Verdict::Passed => true,
+                Verdict::Nothing => {
+                    talk_unless_quiet(common, "note: nothing of production was verified");
+                    return Ok(());
+                }
+                Verdict::Failed | Verdict::Unmeasured => false,
+            };
             if first || !passed {
                 done.checks.lines.extend(report.lines.iter().cloned());
             }
@@ -209,8 +216,7 @@ impl Care<'_> {
             what,
             without: Default::default(),
         };
-        let failure = change.go_back(back, done, interrupt).await;
-        failure.checks(done.checks.clone())
+        change.go_back(back, done, interrupt).await
     }
 
     fn verify<'b>(&'b self, change: &'b Change<'_>, tell: &'b dyn Fn(Told<'_>)) -> Verify<'b> {

@@ -131,27 +131,42 @@ impl Change<'_> {
             began: Instant::now(),
             confirmed: Duration::ZERO,
         };
+        // A connection that was idle while the color was verified may be broken without anybody having noticed.
+        let session = care.is_none().then_some(session);
+        let outcome = self.carry_out(session, &key.reading, care, &mut done, interrupt);
+        match outcome.await {
+            Ok(()) => Ok(done),
+            Err(failure) if care.is_some() => Err(failure.checks(done.checks)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Sets the key and sees to it that everything follows, however far that comes.
+    async fn carry_out(
+        &self,
+        session: Option<Session>,
+        expected: &Reading,
+        care: Option<&Care<'_>>,
+        done: &mut Done,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Failure> {
         if interrupt.has_come() {
-            return Err(Failure::new(
-                Exit::Failed,
-                "interrupted; nothing was changed",
-            ));
+            let message = "interrupted; nothing was changed";
+            return Err(Failure::new(Exit::Failed, message));
         }
         if done.changed {
-            // A connection that was idle while the color was verified may be broken without anybody having noticed.
-            let session = care.is_none().then_some(session);
-            self.set(session, &key.reading, done.from.as_ref()).await?;
+            self.set(session, expected, done.from.as_ref()).await?;
         }
         if self.flags.no_wait {
-            return Ok(done);
+            return Ok(());
         }
-        done.instances = Some(self.confirm(&done, interrupt).await?);
+        done.instances = Some(self.confirm(done, interrupt).await?);
         done.confirmed = done.began.elapsed();
         if let Some(care) = care {
-            self.say_confirmed(&done);
-            care.after(self, &mut done, interrupt).await?;
+            self.say_confirmed(done);
+            care.after(self, done, interrupt).await?;
         }
-        Ok(done)
+        Ok(())
     }
 
     /// Sets the key if it is still what it was.

@@ -58,9 +58,9 @@ impl Deploy {
     ///
     /// See its exit codes.
     pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
-        let verifies = self.care.verifies(&self.flags)?;
         let config = common.load()?;
         let (name, stack) = common.stack(&config)?;
+        let verifies = self.care.verifies(&self.flags, stack)?;
         let missing = |key: &str, what: &str, example: &str| {
             let message = format!("the config does not say how to {what}");
             let hint = format!(

@@ -12,6 +12,7 @@ use super::holder::Holder;
 use super::interrupt::Interrupt;
 use super::{Common, Exit, Failure, block_on};
 use crate::color::Color;
+use crate::config::Stack;
 use crate::traffic::Traffic;
 
 /// Moves all the traffic of a stack to one color, with care.
@@ -50,20 +51,28 @@ pub struct CareFlags {
 }
 
 impl CareFlags {
-    /// Whether anything is verified.
+    /// Whether anything of the stack is verified.
     ///
     /// # Errors
     ///
-    /// Where flags contradict each other.
-    pub(super) fn verifies(&self, flags: &ChangeFlags) -> Result<bool, Failure> {
-        let without = match (self.no_verify, flags.no_wait) {
-            _ if self.bake.is_zero() => return Ok(!self.no_verify),
-            (true, _) => "--no-verify",
-            (_, true) => "--no-wait",
-            (false, false) => return Ok(true),
+    /// Where production is to be watched, and can't be.
+    pub(super) fn verifies(&self, flags: &ChangeFlags, stack: &Stack) -> Result<bool, Failure> {
+        if self.bake.is_zero() {
+            return Ok(!self.no_verify);
+        }
+        let refused = |why: &str, hint: &str| {
+            let message = format!("--bake watches production, which {why}");
+            Err(Failure::new(Exit::Usage, message).hint(hint))
         };
-        let message = format!("--bake watches production, which {without} rules out");
-        Err(Failure::new(Exit::Usage, message).hint("remove one of the two"))
+        match (self.no_verify, flags.no_wait, &stack.production) {
+            (true, ..) => refused("--no-verify rules out", "remove one of the two"),
+            (_, true, _) => refused("--no-wait rules out", "remove one of the two"),
+            (.., None) => refused(
+                "the config does not name",
+                "add `production: http://127.0.0.1:80` to the stack: where this host reaches Traefik's entrypoint",
+            ),
+            _ => Ok(true),
+        }
     }
 }
 
@@ -75,9 +84,9 @@ impl Flip {
     /// See its exit codes.
     pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
         let Self { color, care, flags } = self;
-        let verifies = care.verifies(&flags)?;
         let config = common.load()?;
         let (name, stack) = common.stack(&config)?;
+        let verifies = care.verifies(&flags, stack)?;
         let named = color.map(|text| named(&text, &stack.colors)).transpose()?;
         block_on(async {
             let mut interrupt = Interrupt::listen()?;

@@ -70,7 +70,6 @@ async fn a_provider_that_dies_during_the_bake_does_not_end_it() {
 }
 
 /// A Redis that has come back empty has lost the key: nobody has decided otherwise.
-#[ignore = "it is not: what is gone counts as somebody else's change"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn production_that_breaks_after_the_key_was_lost_is_rolled_back_all_the_same() {
     let site = Site::start().await;

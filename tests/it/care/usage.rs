@@ -192,7 +192,6 @@ fn operators_line() -> Vec<String> {
 }
 
 /// Wherever it ends: what was verified until then is in the object.
-#[ignore = "it has not where not every instance confirmed, or somebody interrupted or changed it"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_json_object_has_the_checks_wherever_a_flip_ends() {
     let site = Site::without_marker().await;
