@@ -47,6 +47,16 @@ pub(super) fn write(draft: &Draft, files: &str) -> String {
         ),
     }
     containers(draft, &mut lines);
+    lines.extend([
+        commented(
+            "    # checks: [{ name: TITLE, steps: [{ service: NAME, path: /, expect: { contains: TEXT } }] }]",
+            Some("what a color must do before it gets traffic"),
+        ),
+        commented(
+            "    # up: docker compose -f compose.{color}.yml up -d --build",
+            Some("how `deploy` brings a color up"),
+        ),
+    ]);
     lines.push("    services:".to_owned());
     for sentence in &draft.servers {
         lines.push(format!("      # {sentence}"));
