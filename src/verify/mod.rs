@@ -5,9 +5,9 @@
 //!
 //! - [`report`]: what came of it, a line a check;
 //! - [`measure`]: one check, again and again;
-//! - [`ask`]: one HTTP request;
-//! - [`containers`], [`health`], [`smoke`]: what is checked of a color;
-//! - [`production`]: what is checked through Traefik.
+//! - `containers`, [`health`], `smoke`: what is checked of a color;
+//! - `production`: what is checked through Traefik, by requests that `rule` makes;
+//! - `steps`, `command`: the two kinds of smoke tests; `ask`: one HTTP request.
 
 mod ask;
 mod command;
