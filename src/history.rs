@@ -13,6 +13,9 @@ pub const KEPT: usize = 1000;
 /// What stands for the author of a change that came from outside, such as by `redis-cli SET`.
 pub const OUTSIDE: &str = "outside";
 
+/// What the reason of a change begins with by which a `flip` went back by itself.
+pub const WENT_BACK: &str = "went back: ";
+
 /// One change of a stack's traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -26,6 +29,13 @@ pub struct Entry {
     pub by: String,
     /// Why, in the operator's words; empty where nobody said.
     pub why: String,
+}
+
+impl Entry {
+    /// Whether a `flip` went back by it by itself.
+    pub fn went_back(&self) -> bool {
+        self.why.starts_with(WENT_BACK)
+    }
 }
 
 impl fmt::Display for Entry {

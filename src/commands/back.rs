@@ -7,7 +7,7 @@ use super::change::{Change, Done, shown};
 use super::interrupt::Interrupt;
 use super::wait::{LOOK_AGAIN, Waited, names};
 use super::{Exit, Failure, talk};
-use crate::history::Entry;
+use crate::history::{Entry, WENT_BACK};
 use crate::store::{Outcome, Reading, StoreError};
 use crate::traffic::Traffic;
 
@@ -63,8 +63,8 @@ impl Change<'_> {
         if !self.common.quiet && !self.common.json {
             talk(&format!("going back to {from}"));
         }
-        let entry = self.entry(Some(to), from, &why);
-        match self.set_back(&entry).await {
+        let entry = self.entry(Some(to), from, &format!("{WENT_BACK}{why}"));
+        match self.set_back(&entry, interrupt).await {
             Ok(Outcome::Set) => {}
             Ok(Outcome::Conflict(reading)) => {
                 return Failure::new(
@@ -109,8 +109,12 @@ impl Change<'_> {
     }
 
     /// Sets the key back, unless somebody else has set it to something valid meanwhile; what is gone or garbled says
-    /// nothing. A store that is away is tried again until the time is over.
-    async fn set_back(&self, entry: &Entry) -> Result<Outcome, StoreError> {
+    /// nothing. A store that is away is tried again until the time is over, or somebody interrupts.
+    async fn set_back(
+        &self,
+        entry: &Entry,
+        interrupt: &mut Interrupt,
+    ) -> Result<Outcome, StoreError> {
         let key = &self.stack.key;
         let until = Instant::now() + self.common.timeout;
         let mut expected = Reading::Value(self.to.to_string().into_bytes());
@@ -140,7 +144,10 @@ impl Change<'_> {
             if Instant::now() >= until {
                 return Err(error);
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = interrupt.received() => return Err(error),
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The care around a flip: the color is verified before it gets the traffic, production after.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::back::Back;
@@ -10,6 +11,7 @@ use super::progress::Progress;
 use super::wait::{Standing, look};
 use super::{Common, Exit, Failure, talk};
 use crate::color::Color;
+use crate::store::Reading;
 use crate::verify::measure::{Limits, Told};
 use crate::verify::report::{Report, Verdict, time};
 use crate::verify::{Scope, Verify, reachable};
@@ -113,7 +115,7 @@ impl Care<'_> {
         let mut progress = Progress::new(common.quiet || common.json);
         let mut smoke_at = began;
         let mut first = true;
-        let (mut session, nobody) = (None, Default::default());
+        let mut moved = pin!(moved(change));
         loop {
             let left = (began + self.bake).saturating_duration_since(Instant::now());
             // The last round is a whole one, too.
@@ -121,30 +123,13 @@ impl Care<'_> {
             let scope = if whole { Scope::All } else { Scope::Answers };
             // Only the first round is told as a whole: after it, what goes wrong.
             let lines = if first { Lines::Talk } else { Lines::Wrong };
-            let round = self.round(change, scope, lines);
             let report = tokio::select! {
-                report = round => report,
+                report = self.round(change, scope, lines) => report,
+                reading = &mut moved => return Err(change.moved(&reading)),
                 () = interrupt.received() => return Err(interrupted(change)),
             };
             if whole {
                 smoke_at = Instant::now() + SMOKE_EVERY;
-            }
-            let moved = look(
-                &common.store,
-                change.stack,
-                &mut session,
-                &change.to,
-                &nobody,
-            )
-            .await;
-            match moved {
-                Ok(Standing::Moved(reading)) => return Err(change.moved(&reading)),
-                Ok(_) => {}
-                // What Traefik serves stands without it.
-                Err(error) => {
-                    session = None;
-                    progress.show(&format!("the store can't be reached: {error}"));
-                }
             }
             let passed = match report.verdict() {
                 Verdict::Passed => true,
@@ -170,6 +155,7 @@ impl Care<'_> {
             ));
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY.min(left)) => {}
+                reading = &mut moved => return Err(change.moved(&reading)),
                 () = interrupt.received() => return Err(interrupted(change)),
             }
         }
@@ -225,6 +211,43 @@ impl Care<'_> {
             stack: change.stack,
             folder: self.folder,
             tell,
+        }
+    }
+}
+
+/// Waits until somebody else has changed the key. While the store is away, what Traefik serves stands.
+async fn moved(change: &Change<'_>) -> Reading {
+    let (mut session, nobody) = (None, Default::default());
+    let mut away = false;
+    loop {
+        let standing = look(
+            &change.common.store,
+            change.stack,
+            &mut session,
+            &change.to,
+            &nobody,
+        );
+        match standing.await {
+            Ok(Standing::Moved(reading)) => return reading,
+            Ok(_) => away = false,
+            Err(error) => {
+                session = None;
+                if !away {
+                    let text =
+                        format!("the store can't be reached: {error}; what Traefik serves stands");
+                    talk_unless_quiet(change.common, &text);
+                }
+                away = true;
+            }
+        }
+        match &mut session {
+            // Told at once, or seen at the next look.
+            Some(session) => {
+                tokio::time::timeout(LOOK_EVERY, session.changed())
+                    .await
+                    .ok();
+            }
+            None => tokio::time::sleep(LOOK_EVERY).await,
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::back::Back;
 use super::before::Before;
-use super::care::Care;
+use super::care::{Care, talk_unless_quiet};
 use super::interrupt::Interrupt;
 use super::wait::{LOOK_AGAIN, Late, Waited, list, names};
 use super::{Common, Exit, Failure, NOTHING_CHANGED, print, print_json, talk};
@@ -230,7 +230,10 @@ impl Change<'_> {
                     list(&late)
                 ),
             )
-            .hint("look with `bluegreen status`; go back with `bluegreen rollback`")),
+            .hint(format!(
+                "look with `bluegreen status`; `bluegreen rollback` goes back to {}",
+                text(done.from.as_ref())
+            ))),
         }
     }
 
@@ -313,9 +316,9 @@ impl Change<'_> {
 
     /// On the way to its end: every instance has it, and production is yet to be verified.
     fn say_confirmed(&self, done: &Done) {
-        if !self.common.quiet && !self.common.json {
-            talk(&format!("{}; verifying production", self.sentence(done)));
-        }
+        let proof = self.proof(done).map(|proof| format!("{proof}; "));
+        let text = format!("{}verifying production", proof.unwrap_or_default());
+        talk_unless_quiet(self.common, &text);
     }
 
     /// Says what was done; `more` goes into the JSON object.
@@ -348,21 +351,28 @@ impl Change<'_> {
         } else {
             format!("{}: {} already has the traffic", self.name, self.to)
         };
-        match done.instances.as_deref() {
-            None => format!("{what}; not waited for any instance"),
-            Some([]) => what,
-            Some(names) => {
-                let s = if names.len() == 1 { "" } else { "s" };
-                let applied = self.config.marker.is_some();
-                let proof = if applied { "applied" } else { "confirmed" };
-                format!(
-                    "{what}, {proof} by {} instance{s} in {:.0} ms: {}",
-                    names.len(),
-                    done.confirmed.as_secs_f64() * 1000.0,
-                    names.join(", ")
-                )
-            }
+        match (&done.instances, self.proof(done)) {
+            (None, _) => format!("{what}; not waited for any instance"),
+            (_, Some(proof)) => format!("{what}, {proof}"),
+            (_, None) => what,
         }
+    }
+
+    /// Who has it, since when; none where there is nobody.
+    fn proof(&self, done: &Done) -> Option<String> {
+        let names = done
+            .instances
+            .as_deref()
+            .filter(|names| !names.is_empty())?;
+        let s = if names.len() == 1 { "" } else { "s" };
+        let applied = self.config.marker.is_some();
+        let proof = if applied { "applied" } else { "confirmed" };
+        Some(format!(
+            "{proof} by {} instance{s} in {:.0} ms: {}",
+            names.len(),
+            done.confirmed.as_secs_f64() * 1000.0,
+            names.join(", ")
+        ))
     }
 
     /// A write was not answered. It may still be done: looks whether it was.

@@ -66,7 +66,10 @@ impl Holder {
     }
 
     /// Gives it back. Where the store can't be reached it runs out by itself.
-    pub async fn release(self) {
+    pub async fn release(mut self) {
+        // A renewal that is under way would take it again.
+        self.renewal.abort();
+        (&mut self.renewal).await.ok();
         if let Ok(mut session) = self.store.connect().await {
             session.release_lease(&self.key, &self.lease).await.ok();
         }

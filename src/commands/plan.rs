@@ -36,7 +36,8 @@ impl Change<'_> {
                 "stack": self.name, "from": from.map(ToString::to_string), "to": self.to.to_string(), "dryRun": true,
                 "removed": old.difference(&new).collect::<Vec<_>>(),
                 "added": new.difference(&old).collect::<Vec<_>>(),
-                "instances": waited_for,
+                "instances": waited_for, "verifies": care.is_some(),
+                "bakeSeconds": care.map(|care| care.bake.as_secs_f64()),
             }));
             return;
         }

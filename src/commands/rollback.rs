@@ -12,8 +12,9 @@ use crate::traffic::Traffic;
 
 /// Goes back to the traffic that the history says was before, without checking anything first.
 ///
-/// Twice in a row it is back where it was. Every instance is waited for as by `flip`. Exit codes: as of `flip`; 1 also
-/// where the history knows nothing to go back to.
+/// Twice in a row it is back where it was; but after a flip that went back by itself there is nothing left to go back to.
+/// Every instance is waited for as by `flip`. Exit codes: as of `flip`; 1 also where the history knows nothing to go
+/// back to.
 #[derive(Debug, Args)]
 pub struct Rollback {
     #[command(flatten)]
@@ -36,6 +37,21 @@ impl Rollback {
             let entries =
                 entries.map_err(|error| Failure::store(&common.store, &error, NOTHING_CHANGED))?;
             let now = before.known_traffic(&stack.key)?.clone();
+            if let Some(newest) = entries.first()
+                && newest.went_back()
+                && newest.to == now.to_string()
+            {
+                // Whoever wants to go back has what he wants; further on is what failed.
+                let message = format!(
+                    "{now} has the traffic again already: a flip to {} {}; nothing was changed",
+                    newest.from, newest.why
+                );
+                let hint = format!(
+                    "`bluegreen flip {} --no-verify`, should it have to be that one",
+                    newest.from
+                );
+                return Err(Failure::new(Exit::Failed, message).hint(hint));
+            }
             // What was before the newest change; where the key has changed since without one, before that.
             let mut former = entries.iter().flat_map(|entry| [&entry.to, &entry.from]);
             let to = former.find_map(|text| {

@@ -108,3 +108,20 @@ async fn interrupted_on_the_way_back_the_way_back_stands() {
     assert_eq!(site.key().await, "blue");
     site.is_free().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn interrupted_while_the_way_back_waits_for_the_store_it_says_that_it_does_not_know() {
+    let mut site = Site::start().await;
+    let run = site.flip(&["--bake", "10m", "--timeout", "10m"]).code(6);
+    let run = run
+        .stderr("it is not known whether it could be rolled back to blue")
+        .start();
+    run.says("watching production").await;
+    site.redis.kill();
+    run.says("what Traefik serves stands").await;
+    site.services[0].set_status_in_public("green", 500);
+    run.says("going back to blue").await;
+    // Else it would try for as long as `--timeout` says.
+    run.signal("INT");
+    run.end().await;
+}

@@ -75,3 +75,24 @@ async fn with_an_empty_history_it_says_so_and_changes_nothing() {
     back.stderr("nothing was changed").run().await;
     site.is_untouched(load).await;
 }
+
+/// Whoever reacts in the same second as the flip itself must not put the broken color into production.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_flip_that_went_back_by_itself_it_changes_nothing() {
+    let site = Site::start().await;
+    site.services[1].set_status_in_public("green", 500);
+    site.flip(&[]).code(4).run().await;
+    let back = site.command(&["rollback"]).code(1);
+    back.stderr("blue has the traffic again already: a flip to green went back: production fails")
+        .stderr("`bluegreen flip green --no-verify`")
+        .run()
+        .await;
+    assert_eq!(site.key().await, "blue");
+    // Any later change is one to go back from.
+    site.flip(&["--no-verify"])
+        .stdout("blue → green")
+        .run()
+        .await;
+    let back = site.command(&["rollback"]).stdout("green → blue");
+    back.run().await;
+}

@@ -19,7 +19,7 @@ async fn an_instance_that_never_confirms_is_rolled_back_for() {
     assert_eq!(site.key().await, "blue");
     assert_eq!(site.moves().await, ["blue", "green"]);
     let why = site.history().await[0]["why"].clone();
-    assert_eq!(why, "green was not confirmed in time by edge-2");
+    assert_eq!(why, "went back: green was not confirmed in time by edge-2");
     site.is_free().await;
     // The first one had green in between. Without the marker it may apply a document after it has confirmed it.
     load.reaches(Instant::now(), "blue").await;
