@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use super::change::{Change, Done, shown};
+use super::change::{Change, shown};
+use super::done::Done;
 use super::interrupt::Interrupt;
 use super::wait::{LOOK_AGAIN, Waited, names};
 use super::{Exit, Failure, talk};

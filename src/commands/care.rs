@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::back::Back;
 use super::board::{Board, Lines};
-use super::change::{Change, Done};
+use super::change::Change;
+use super::done::Done;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::wait::{Standing, look};

@@ -8,6 +8,7 @@ pub mod change;
 pub mod check;
 pub mod completions;
 pub mod deploy;
+pub mod done;
 pub mod flip;
 pub mod healthcheck;
 pub mod history;
