@@ -67,15 +67,16 @@ impl Board {
                 self.show(line);
             }
         }
-        let again = state.again.iter();
-        let again: Vec<_> = again
-            .map(|(check, detail)| format!("{check} ({detail})"))
-            .collect();
-        if !again.is_empty() {
-            state
-                .progress
-                .show(&format!("waiting for {}", again.join(", ")));
-        }
+        let mut again = state.again.iter();
+        let Some((check, detail)) = again.next() else {
+            return;
+        };
+        let others = match again.len() {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let text = format!("waiting for {check} ({detail}){others}");
+        state.progress.show(&text);
     }
 
     fn show(&self, line: &Line) {

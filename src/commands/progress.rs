@@ -3,11 +3,16 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use rustix::termios::tcgetwinsize;
+
 /// A wait that is over sooner shows nothing.
 const PATIENCE: Duration = Duration::from_millis(400);
 
 /// Plain lines come at most so often: a log is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// The width of a terminal that does not tell its own, in columns.
+const USUAL_WIDTH: usize = 80;
 
 /// The progress of one wait.
 #[derive(Debug)]
@@ -36,13 +41,13 @@ impl Progress {
         }
         let mut stderr = std::io::stderr().lock();
         if self.live {
+            let line = format!("{} s: {what}", self.since.elapsed().as_secs());
+            // One that is broken in two could not be taken away again.
+            let width = tcgetwinsize(&stderr).map_or(0, |size| usize::from(size.ws_col));
+            let width = if width == 0 { USUAL_WIDTH } else { width };
+            let line: String = line.chars().take(width.saturating_sub(1)).collect();
             // Over the former line: carriage return, erase to the end of the line (ECMA-48, EL).
-            write!(
-                stderr,
-                "\r\x1b[2K{:.0?} s: {what}",
-                self.since.elapsed().as_secs()
-            )
-            .ok();
+            write!(stderr, "\r\x1b[2K{line}").ok();
             stderr.flush().ok();
             self.shown = Some((Instant::now(), String::new()));
             return;
