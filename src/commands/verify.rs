@@ -143,7 +143,9 @@ async fn instances(
         Ok(Standing::Has(names)) if names.is_empty() => {
             Outcome::Failed("no Traefik polls any provider".to_owned())
         }
-        Ok(Standing::Has(names)) => Outcome::Passed(format!("{} have {traffic}", names.join(", "))),
+        Ok(Standing::Has(names)) => {
+            Outcome::Passed(format!("{traffic} is with {}", names.join(", ")))
+        }
         Ok(Standing::Lacks(late)) => {
             Outcome::Failed(format!("{traffic} is not confirmed by {}", list(&late)))
         }
