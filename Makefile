@@ -1,5 +1,5 @@
 # Try `make demo`, or `make help` for the rest.
-.PHONY: demo test test-compose bench lint check help
+.PHONY: demo test test-compose bench bench-fanout lint check help
 
 demo: ## the whole stack on this machine, to flip by hand
 	@examples/demo
@@ -14,6 +14,10 @@ test-compose: ## the compose files, on a Docker engine; its ports must be free
 bench: ## how long a flip takes, ours beside Traefik's own ways, all in one run
 	scripts/install-tools
 	cargo bench --bench flip
+
+bench-fanout: ## how many held polls one provider carries, and what they cost
+	scripts/install-tools
+	cargo bench --bench fanout
 
 lint: ## formatting, clippy and documentation, warnings as errors
 	cargo fmt --check
