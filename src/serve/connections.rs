@@ -210,10 +210,16 @@ async fn serve_one(
     let Some(tls) = &shared.tls else {
         return serve_http(shared, unproven, watcher, stream, peer, id).await;
     };
-    match tls.accept(stream).await {
-        Ok(stream) => serve_http(Arc::clone(&shared), unproven, watcher, stream, peer, id).await,
-        Err(error) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
-    }
+    // What TLS needs would be a part of every connection's future otherwise.
+    Box::pin(async {
+        match tls.accept(stream).await {
+            Ok(stream) => {
+                serve_http(Arc::clone(&shared), unproven, watcher, stream, peer, id).await
+            }
+            Err(error) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+        }
+    })
+    .await;
 }
 
 /// HTTP over a stream, plain or of TLS.

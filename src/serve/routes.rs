@@ -55,7 +55,8 @@ pub async fn answer(
             return Ok(not_allowed(path, "POST"));
         }
         let stack = stack.to_owned();
-        return Ok(switch::switch(shared, peer, &stack, request).await);
+        // What a change needs would be a part of every held poll's future otherwise.
+        return Ok(Box::pin(switch::switch(shared, peer, &stack, request)).await);
     }
     let guarded = match path {
         "/healthz" | "/readyz" => false,
