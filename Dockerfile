@@ -9,7 +9,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY examples/deals/Cargo.toml examples/deals/
 RUN mkdir -p src examples/deals/src tests/it benches \
- && for main in src/main.rs examples/deals/src/main.rs tests/it/main.rs benches/flip.rs; do echo 'fn main() {}' > $main; done \
+ && for main in src/main.rs examples/deals/src/main.rs tests/it/main.rs benches/flip.rs benches/fanout.rs; do echo 'fn main() {}' > $main; done \
  && touch src/lib.rs \
  && cargo build --release --locked
 COPY src src
