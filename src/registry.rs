@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How often a provider writes its report where nothing changes.
+/// How often a provider writes its report where nothing changes. The list of its instances it writes with the report as
+/// soon as one of them has something new, else at longer intervals the more there are.
 pub const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// A provider whose report is older has stopped. Three reports may get lost before that.
@@ -16,7 +17,7 @@ pub const STOPPED_AFTER: Duration = Duration::from_millis(3500);
 /// to 18 s then, and meanwhile serves what it has.
 pub const BACKOFF: Duration = Duration::from_secs(20);
 
-/// What one provider says of one stack and of the instances that poll it.
+/// What one provider says of itself and of one stack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -34,8 +35,6 @@ pub struct Report {
     pub problem: Option<String>,
     /// Whether instances can be asked what they have applied.
     pub marker: bool,
-    /// The instances that poll it.
-    pub instances: Vec<Instance>,
 }
 
 /// What a provider knows of one instance.
@@ -60,22 +59,41 @@ pub struct Instance {
     pub hold_cut: Option<f64>,
     /// The longest it lately took from an answer to its next poll, in seconds.
     pub cadence: Option<f64>,
-    /// How long ago it was last seen when this was written, in seconds.
+    /// How long ago it was last seen, in seconds: when this was written, and in what was read, by now.
     pub seen: f64,
     /// After how long unseen it is gone, in seconds, where nothing else happens.
     pub gone_after: f64,
 }
 
-/// A report as it was read, with its age.
+/// A report as it was read, with its age and the list of instances.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Aged {
     /// The report.
     pub report: Report,
     /// For how long it has been in the store.
     pub age: Duration,
+    /// The instances that poll the provider.
+    pub instances: Vec<Instance>,
 }
 
 impl Aged {
+    /// With a list that has been in the store for so long.
+    pub fn new(
+        report: Report,
+        age: Duration,
+        mut instances: Vec<Instance>,
+        listed: Duration,
+    ) -> Self {
+        for instance in &mut instances {
+            instance.seen += listed.as_secs_f64();
+        }
+        Self {
+            report,
+            age,
+            instances,
+        }
+    }
+
     /// Whether the provider still writes reports.
     pub fn runs(&self) -> bool {
         !self.report.stopped && self.age < STOPPED_AFTER
@@ -123,21 +141,15 @@ impl<'a> Seen<'a> {
 pub fn fleet(reports: &[Aged]) -> Vec<Seen<'_>> {
     let mut fleet = Vec::new();
     for aged in reports {
-        let Aged { report, age } = aged;
         let provider_runs = aged.runs();
-        for instance in &report.instances {
-            let unseen = instance.seen + age.as_secs_f64();
-            let backoff = if provider_runs {
-                0.0
-            } else {
-                BACKOFF.as_secs_f64()
-            };
-            if unseen <= instance.gone_after + backoff {
+        for instance in &aged.instances {
+            // A provider that runs strikes out by itself who is gone.
+            if provider_runs || instance.seen <= instance.gone_after + BACKOFF.as_secs_f64() {
                 fleet.push(Seen {
                     instance,
-                    provider: report,
+                    provider: &aged.report,
                     provider_runs,
-                    unseen,
+                    unseen: instance.seen,
                 });
             }
         }

@@ -81,8 +81,6 @@ pub struct Overview {
     pub confirmed: Option<Revision>,
     /// The revision that it was seen to route by.
     pub applied: Option<Revision>,
-    /// The revision that it fetched last.
-    pub revision: Option<Revision>,
 }
 
 /// One poll, from its arrival to its answer.
@@ -244,6 +242,38 @@ impl Fleet {
             .collect()
     }
 
+    /// The entries of all instances in the registry, by name.
+    pub fn entries(&self) -> Vec<registry::Instance> {
+        let now = Instant::now();
+        let instances = self.lock();
+        instances
+            .iter()
+            .map(|(id, instance)| instance.entry(id, now))
+            .collect()
+    }
+
+    /// How many instances there are.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// The instances that have fetched this revision and were not seen yet to route by it, and their addresses.
+    pub fn unapplied(&self, revision: &Revision) -> Vec<(String, IpAddr)> {
+        let instances = self.lock();
+        let unapplied = instances.iter().filter(|(_, instance)| {
+            instance.revision.as_ref() == Some(revision)
+                && instance.applied.as_ref() != Some(revision)
+        });
+        unapplied
+            .map(|(id, instance)| (id.clone(), instance.address))
+            .collect()
+    }
+
+    /// Whether there is an instance of this name.
+    pub fn knows(&self, id: &str) -> bool {
+        self.lock().contains_key(id)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Instance>> {
         // No code panics while it holds the lock; if it did, the map would still be whole.
         self.instances
@@ -302,10 +332,10 @@ impl Instance {
         }
     }
 
-    fn overview(&self, id: &str, now: Instant) -> Overview {
+    fn entry(&self, id: &str, now: Instant) -> registry::Instance {
         let text =
             |revision: Option<&Revision>| revision.map(|revision| revision.as_str().to_owned());
-        let entry = registry::Instance {
+        registry::Instance {
             id: id.to_owned(),
             address: self.address.to_string(),
             revision: text(self.revision.as_ref()),
@@ -317,13 +347,15 @@ impl Instance {
             cadence: self.cadence.map(|cadence| cadence.as_secs_f64()),
             seen: now.duration_since(self.seen).as_secs_f64(),
             gone_after: self.gone_after().as_secs_f64(),
-        };
+        }
+    }
+
+    fn overview(&self, id: &str, now: Instant) -> Overview {
         Overview {
-            entry,
+            entry: self.entry(id, now),
             seen: self.seen,
             confirmed: self.confirmed().cloned(),
             applied: self.applied.clone(),
-            revision: self.revision.clone(),
         }
     }
 }

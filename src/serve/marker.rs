@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,22 +47,12 @@ pub async fn ask_all(shared: Arc<Shared>) {
         let (Some(marker), Some(document)) = (&serving.config.marker, &serving.document) else {
             continue;
         };
-        for instance in shared.fleet.overview() {
-            let fetched = instance.revision.as_ref() == Some(&document.revision);
-            let applied = instance.applied.as_ref() == Some(&document.revision);
-            let Ok(address) = instance.entry.address.parse::<IpAddr>() else {
-                continue;
-            };
-            let id = instance.entry.id;
-            if !fetched
-                || applied
-                || !asked
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(id.clone())
-            {
+        for (id, address) in shared.fleet.unapplied(&document.revision) {
+            let mut being_asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+            if !being_asked.insert(id.clone()) {
                 continue;
             }
+            drop(being_asked);
             let (shared, asked) = (Arc::clone(&shared), Arc::clone(&asked));
             let address = SocketAddr::new(address, marker.port);
             let revision = document.revision.clone();
@@ -115,12 +105,7 @@ async fn ask_until_applied(
             .document
             .as_ref()
             .is_some_and(|document| document.revision == *revision);
-        let there = shared
-            .fleet
-            .overview()
-            .iter()
-            .any(|instance| instance.entry.id == id);
-        if !current || !there || *shared.stopping.borrow() {
+        if !current || !shared.fleet.knows(id) || *shared.stopping.borrow() {
             return false;
         }
     }

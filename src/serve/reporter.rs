@@ -3,11 +3,12 @@
 //!
 //! It has a connection of its own, so that no write delays the news of a change.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
@@ -15,12 +16,30 @@ use crate::registry::{REPORT_EVERY, Report};
 use crate::state::OutsideChange;
 use crate::store::{Session, Store, StoreError};
 
-/// After a change, others that come at the same time are waited for, so that a large fleet's confirmations make one
-/// report and not thousands.
+/// After a change, others that come at the same time are waited for, so that a large fleet's confirmations make a few
+/// reports and not thousands.
 const GATHER: Duration = Duration::from_millis(2);
+
+/// So much longer for each instance: its part of a report costs about a fifth of it.
+const GATHER_PER_INSTANCE: Duration = Duration::from_micros(10);
+
+/// The list of instances is written again at such an interval for each entry in it, of all stacks together, so that a
+/// large fleet of which there is nothing new costs next to nothing. Until then it says of an instance when it was last
+/// seen before.
+const RELIST_PER_ENTRY: Duration = Duration::from_millis(1);
 
 /// A store that does not answer must not delay the end.
 const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What reports are written with.
+struct Reporter<'a> {
+    shared: &'a Shared,
+    changes: watch::Receiver<()>,
+    session: Option<Session>,
+    unrecorded: VecDeque<OutsideChange>,
+    /// When the list of instances is to be written again, though there is nothing new in it.
+    relist_at: Instant,
+}
 
 /// Reports for as long as the provider runs.
 pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiver<OutsideChange>) {
@@ -28,13 +47,12 @@ pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiv
     let mut publications = shared.state.publications();
     let mut tick = interval(REPORT_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut session = None;
-    let mut unrecorded = VecDeque::new();
+    let mut reporter = Reporter::new(&shared);
     let mut refused = false;
     let mut not_before = Instant::now();
     loop {
         tokio::select! {
-            Some(change) = outside.recv() => unrecorded.push_back(change),
+            Some(change) = outside.recv() => reporter.unrecorded.push_back(change),
             _ = changes.changed() => {}
             _ = publications.changed() => {}
             _ = tick.tick() => shared.fleet.sweep(),
@@ -42,15 +60,16 @@ pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiv
         if Instant::now() < not_before {
             continue;
         }
-        tokio::time::sleep(GATHER).await;
+        let instances = u32::try_from(shared.fleet.len()).unwrap_or(u32::MAX);
+        tokio::time::sleep(GATHER + GATHER_PER_INSTANCE * instances).await;
         changes.mark_unchanged();
         publications.mark_unchanged();
-        let Err(error) = write(&shared, &store, &mut session, &mut unrecorded).await else {
+        let Err(error) = reporter.write(&store).await else {
             refused = false;
             continue;
         };
         // Also one that refuses is asked anew: after a failover another server is the primary.
-        session = None;
+        reporter.session = None;
         not_before = Instant::now() + REPORT_EVERY / 2;
         match error {
             StoreError::Refused(error) => {
@@ -67,36 +86,12 @@ pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiv
     }
 }
 
-async fn write(
-    shared: &Shared,
-    store: &Store,
-    session: &mut Option<Session>,
-    unrecorded: &mut VecDeque<OutsideChange>,
-) -> Result<(), StoreError> {
-    let session = match session {
-        Some(session) => session,
-        None => session.insert(store.connect().await?),
-    };
-    while let Some(OutsideChange { key, value, entry }) = unrecorded.front() {
-        let recorded = session.record(key, value, entry).await;
-        match recorded {
-            Ok(()) => {}
-            Err(StoreError::Refused(error)) => tracing::warn!(
-                key,
-                error,
-                "the store refuses to take a change from outside into the history"
-            ),
-            // Tried again later: recorded twice makes no two entries.
-            Err(error) => return Err(error),
-        }
-        unrecorded.pop_front();
-    }
-    tell(shared, session, false).await
-}
-
 /// The last report, when the provider stops: its instances serve on, but through it they get nothing new.
 pub async fn farewell(shared: &Shared, store: &Store) {
-    let told = async { tell(shared, &mut store.connect().await?, true).await };
+    let told = async {
+        let mut session = store.connect().await?;
+        Reporter::new(shared).tell(&mut session, true).await
+    };
     match tokio::time::timeout(FAREWELL_TIMEOUT, told).await {
         Ok(Ok(())) => {}
         // It is found out by the age of the report before.
@@ -105,33 +100,98 @@ pub async fn farewell(shared: &Shared, store: &Store) {
     }
 }
 
-async fn tell(shared: &Shared, session: &mut Session, stopped: bool) -> Result<(), StoreError> {
-    let serving = shared.state.serving();
-    let instances: Vec<_> = shared
-        .fleet
-        .overview()
-        .into_iter()
-        .map(|instance| instance.entry)
-        .collect();
-    for (name, stack) in &serving.config.stacks {
-        let known = serving
-            .stacks
-            .get(name)
-            .filter(|_| serving.document.is_some());
-        let report = Report {
-            provider: shared.provider.clone(),
-            stopped,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            traffic: known.map(|known| known.traffic.to_string()),
-            revision: serving
-                .document
-                .as_ref()
-                .map(|document| document.revision.to_string()),
-            problem: serving.problems.get(name).cloned(),
-            marker: serving.config.marker.is_some(),
-            instances: instances.clone(),
-        };
-        session.report(&stack.key, &report).await?;
+impl<'a> Reporter<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        Self {
+            shared,
+            changes: shared.fleet.changes(),
+            session: None,
+            unrecorded: VecDeque::new(),
+            relist_at: Instant::now(),
+        }
     }
-    Ok(())
+
+    /// Writes what is to be recorded, and the report.
+    async fn write(&mut self, store: &Store) -> Result<(), StoreError> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => {
+                // What the store has of this provider is not known.
+                self.relist_at = Instant::now();
+                store.connect().await?
+            }
+        };
+        while let Some(OutsideChange { key, value, entry }) = self.unrecorded.front() {
+            let recorded = session.record(key, value, entry).await;
+            match recorded {
+                Ok(()) => {}
+                Err(StoreError::Refused(error)) => tracing::warn!(
+                    key,
+                    error,
+                    "the store refuses to take a change from outside into the history"
+                ),
+                // Tried again later: recorded twice makes no two entries.
+                Err(error) => return Err(error),
+            }
+            self.unrecorded.pop_front();
+        }
+        self.tell(&mut session, false).await?;
+        self.session = Some(session);
+        Ok(())
+    }
+
+    async fn tell(&mut self, session: &mut Session, stopped: bool) -> Result<(), StoreError> {
+        // What is served goes before what the instances have: one that was sent something else since must not pass for
+        // one that has it.
+        let reports = reports(self.shared, stopped);
+        let listed = if self.list_is_due() {
+            false
+        } else {
+            session.report(&reports, None).await?
+        };
+        if !listed {
+            self.changes.mark_unchanged();
+            let instances = self.shared.fleet.entries();
+            let entries = u32::try_from(instances.len() * reports.len()).unwrap_or(u32::MAX);
+            session.report(&reports, Some(&instances)).await?;
+            // A report too early rather than one too late.
+            let pause = (RELIST_PER_ENTRY * entries).saturating_sub(REPORT_EVERY / 2);
+            self.relist_at = Instant::now() + pause;
+        }
+        Ok(())
+    }
+
+    /// Whether the list of instances is to be written now: because something in it is new, or it has become old.
+    fn list_is_due(&self) -> bool {
+        self.changes.has_changed().unwrap_or(true) || Instant::now() >= self.relist_at
+    }
+}
+
+/// What this provider says of each stack; first of those whose traffic has changed last, because somebody may wait.
+fn reports(shared: &Shared, stopped: bool) -> Vec<(String, Report)> {
+    let serving = shared.state.serving();
+    let document = serving.document.as_ref();
+    let mut reports: Vec<_> = serving
+        .config
+        .stacks
+        .iter()
+        .map(|(name, stack)| {
+            let known = serving.stacks.get(name).filter(|_| document.is_some());
+            let report = Report {
+                provider: shared.provider.clone(),
+                stopped,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                traffic: known.map(|known| known.traffic.to_string()),
+                revision: document.map(|document| document.revision.to_string()),
+                problem: serving.problems.get(name).cloned(),
+                marker: serving.config.marker.is_some(),
+            };
+            (known.map(|known| known.since), stack.key.clone(), report)
+        })
+        .collect();
+    reports.sort_by_key(|(since, ..)| Reverse(*since));
+    reports
+        .into_iter()
+        .map(|(_, key, report)| (key, report))
+        .collect()
 }

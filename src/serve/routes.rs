@@ -78,10 +78,10 @@ pub async fn answer(
     Ok(match path {
         // Whoever asks for the head alone gets no document, so it is no poll.
         "/traefik" if request.method() == Method::HEAD => match &shared.state.serving().document {
-            Some(document) => answer_with(document, request.headers()),
+            Some(document) => answer_with(document, &if_none_match(request.headers())),
             None => not_ready(),
         },
-        "/traefik" => traefik(shared, connection, peer, request.headers()).await,
+        "/traefik" => traefik(shared, connection, peer, request).await,
         "/status" => json(status::status(shared)),
         "/metrics" => {
             let mut answer = plain(StatusCode::OK, metrics::text(shared));
@@ -106,8 +106,9 @@ async fn traefik(
     shared: &Arc<Shared>,
     connection: ConnectionId,
     peer: SocketAddr,
-    headers: &HeaderMap,
+    request: Request<Incoming>,
 ) -> Answer {
+    let headers = request.headers();
     let name = headers
         .get(INSTANCE_HEADER)
         .and_then(|name| name.to_str().ok())
@@ -124,6 +125,9 @@ async fn traefik(
     };
     let mut ran_out = false;
     let asked = hold::asked(headers, shared.hold);
+    let if_none_match = if_none_match(headers);
+    // While it is there, so is the buffer that it was read into, and the connection takes another one.
+    drop(request);
     let allowed = poll.cut.map_or(asked, |cut| cut.min(asked));
     if poll.last_sent.as_ref() == Some(&document.revision) && !allowed.is_zero() {
         poll.hold(allowed);
@@ -137,7 +141,7 @@ async fn traefik(
         }
     }
     poll.answer(&document.revision, ran_out);
-    answer_with(&document, headers)
+    answer_with(&document, &if_none_match)
 }
 
 /// There is nothing to serve, and nothing is guessed.
@@ -149,11 +153,14 @@ fn not_ready() -> Answer {
     answer
 }
 
+fn if_none_match(headers: &HeaderMap) -> Vec<HeaderValue> {
+    headers.get_all(IF_NONE_MATCH).iter().cloned().collect()
+}
+
 /// The whole document, unless `If-None-Match` names it.
-fn answer_with(document: &Document, headers: &HeaderMap) -> Answer {
+fn answer_with(document: &Document, if_none_match: &[HeaderValue]) -> Answer {
     let etag = format!("\"{}\"", document.revision);
-    let unchanged = headers
-        .get_all(IF_NONE_MATCH)
+    let unchanged = if_none_match
         .iter()
         .any(|value| names(value, &document.revision));
     let mut answer = if unchanged {

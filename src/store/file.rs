@@ -19,7 +19,7 @@ use super::{KeyState, Outcome, Reading, StoreError, history_key, lease_key, regi
 use crate::history::{self, Entry};
 use crate::last_good::write_atomically;
 use crate::lease::{self, Lease};
-use crate::registry::{Aged, Report};
+use crate::registry::{Aged, Instance, Report};
 
 /// The file whose lock serializes the writers.
 const LOCK: &str = ".lock";
@@ -37,11 +37,14 @@ pub struct Folder {
     _watcher: RecommendedWatcher,
 }
 
-/// A report with the time at which it was written, in milliseconds since the epoch.
+/// A report and the list of its provider's instances, each with the time at which it was written, in milliseconds since
+/// the epoch.
 #[derive(Serialize, Deserialize)]
 struct Stamped {
     at: u128,
     report: Report,
+    listed_at: u128,
+    instances: Vec<Instance>,
 }
 
 /// A lease with the time until which it lasts, in milliseconds since the epoch.
@@ -178,21 +181,38 @@ impl Folder {
     }
 
     /// See [`super::Session::report`].
-    pub(super) fn report(&mut self, key: &str, report: &Report) -> Result<(), StoreError> {
+    pub(super) fn report(
+        &mut self,
+        reports: &[(String, Report)],
+        instances: Option<&[Instance]>,
+    ) -> Result<bool, StoreError> {
         let _lock = self.lock()?;
-        let mut reports = self.stamped(key)?;
         let now = now_ms();
-        reports.retain(|stamped| {
-            stamped.report.provider != report.provider
-                && now.saturating_sub(stamped.at) < FORGET_AFTER_MS
-        });
-        reports.push(Stamped {
-            at: now,
-            report: report.clone(),
-        });
-        let json = serde_json::to_vec(&reports).map_err(|error| self.refused(&error))?;
-        write_atomically(&self.path(&registry_key(key)), &json)
-            .map_err(|error| self.refused(&error))
+        let mut listed = true;
+        for (key, report) in reports {
+            let mut all = self.stamped(key)?;
+            let of_this = |stamped: &Stamped| stamped.report.provider == report.provider;
+            let before = all.iter().position(of_this).map(|i| all.swap_remove(i));
+            all.retain(|other| now.saturating_sub(other.at) < FORGET_AFTER_MS);
+            let list = match (instances, before) {
+                (Some(instances), _) => Some((now, instances.to_owned())),
+                (None, before) => before.map(|before| (before.listed_at, before.instances)),
+            };
+            let Some((listed_at, instances)) = list else {
+                listed = false;
+                continue;
+            };
+            all.push(Stamped {
+                at: now,
+                report: report.clone(),
+                listed_at,
+                instances,
+            });
+            let json = serde_json::to_vec(&all).map_err(|error| self.refused(&error))?;
+            write_atomically(&self.path(&registry_key(key)), &json)
+                .map_err(|error| self.refused(&error))?;
+        }
+        Ok(listed)
     }
 
     /// See [`super::Session::take_lease`].
@@ -239,15 +259,14 @@ impl Folder {
     /// See [`super::Session::reports`].
     pub(super) fn reports(&self, key: &str) -> Result<Vec<Aged>, StoreError> {
         let now = now_ms();
-        let aged = self
-            .stamped(key)?
-            .into_iter()
-            .map(|Stamped { at, report }| Aged {
-                report,
-                age: Duration::from_millis(
-                    u64::try_from(now.saturating_sub(at)).unwrap_or(u64::MAX),
-                ),
-            });
+        let since = |at: u128| {
+            Duration::from_millis(u64::try_from(now.saturating_sub(at)).unwrap_or(u64::MAX))
+        };
+        let stamped = self.stamped(key)?.into_iter();
+        let aged = stamped.map(|stamped| {
+            let (age, listed) = (since(stamped.at), since(stamped.listed_at));
+            Aged::new(stamped.report, age, stamped.instances, listed)
+        });
         Ok(aged.collect())
     }
 

@@ -18,7 +18,7 @@ use std::str::FromStr;
 
 use crate::history::Entry;
 use crate::lease::Lease;
-use crate::registry::{Aged, Report};
+use crate::registry::{Aged, Instance, Report};
 
 /// Which store, as `--store` gives it.
 #[derive(Clone)]
@@ -260,15 +260,20 @@ impl Session {
         }
     }
 
-    /// Writes a provider's report in the place of its former one.
+    /// Writes a provider's reports, each beside the key of its stack, and the list of its instances with each where it
+    /// is given; gives whether the lists are there now. Where one can't be written, the others are.
     ///
     /// # Errors
     ///
-    /// Any [`StoreError`].
-    pub async fn report(&mut self, key: &str, report: &Report) -> Result<(), StoreError> {
+    /// The first [`StoreError`].
+    pub async fn report(
+        &mut self,
+        reports: &[(String, Report)],
+        instances: Option<&[Instance]>,
+    ) -> Result<bool, StoreError> {
         match self {
-            Self::Redis(connection) => connection.report(key, report).await,
-            Self::File(folder) => folder.report(key, report),
+            Self::Redis(connection) => connection.report(reports, instances).await,
+            Self::File(folder) => folder.report(reports, instances),
         }
     }
 

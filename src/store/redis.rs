@@ -12,6 +12,7 @@ use redis::{
     AsyncConnectionConfig, ConnectionAddr, ErrorKind, PushInfo, PushKind, RedisError, RedisResult,
     ServerErrorKind, Value,
 };
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
 use super::address::Address;
@@ -19,13 +20,16 @@ use super::scripts::{RECORD, RELEASE_LEASE, REPORT, SET, TAKE_LEASE};
 use super::{KeyState, Outcome, Reading, StoreError, history_key, lease_key, registry_key};
 use crate::history::{self, Entry};
 use crate::lease::{self, Lease};
-use crate::registry::{Aged, Report};
+use crate::registry::{Aged, Instance, Report};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long an answer may take. A server that is stopped or cut off is noticed by this alone.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How many reports go to Redis at once: those of many stacks must not wait for an answer each.
+const REPORTS_AT_ONCE: usize = 64;
 
 /// One connection to Redis, which is told of changes.
 pub struct Connection {
@@ -255,16 +259,38 @@ impl Connection {
     }
 
     /// See [`super::Session::report`].
-    pub(super) async fn report(&mut self, key: &str, report: &Report) -> Result<(), StoreError> {
-        let json = serde_json::to_string(report)
-            .map_err(|error| StoreError::Refused(error.to_string()))?;
-        let mut eval = redis::cmd("EVAL");
-        eval.arg(REPORT)
-            .arg(1)
-            .arg(registry_key(key))
-            .arg(&report.provider)
-            .arg(json);
-        eval.query_async(&mut self.redis).await.map_err(write_error)
+    pub(super) async fn report(
+        &mut self,
+        reports: &[(String, Report)],
+        instances: Option<&[Instance]>,
+    ) -> Result<bool, StoreError> {
+        let refused = |error: serde_json::Error| StoreError::Refused(error.to_string());
+        let list = instances.map(serde_json::to_string).transpose();
+        let list = list.map_err(refused)?;
+        let mut listed = true;
+        let mut failed = None;
+        for reports in reports.chunks(REPORTS_AT_ONCE) {
+            let mut pipeline = redis::pipe();
+            pipeline.ignore_errors();
+            for (key, report) in reports {
+                let field = list_field(&report.provider);
+                let json = serde_json::to_string(report).map_err(refused)?;
+                pipeline.cmd("EVAL").arg(REPORT).arg(1);
+                pipeline.arg(registry_key(key)).arg(&report.provider);
+                pipeline.arg(json).arg(field).arg(&list);
+            }
+            let answers: Vec<RedisResult<i64>> = pipeline
+                .query_async(&mut self.redis)
+                .await
+                .map_err(write_error)?;
+            for answer in answers {
+                match answer {
+                    Ok(new) => listed &= new == 0 || list.is_some(),
+                    Err(error) => failed = failed.or(Some(write_error(error))),
+                }
+            }
+        }
+        failed.map_or(Ok(listed), Err)
     }
 
     /// See [`super::Session::take_lease`].
@@ -305,16 +331,28 @@ impl Connection {
             .await
             .map_err(read_error)?;
         let now = seconds * 1000 + micros / 1000;
-        let aged = reports.values().filter_map(|stamped| {
-            // A report that an older or newer provider wrote in another form is none for us.
-            let text = std::str::from_utf8(stamped).ok()?;
-            let (at, json) = text.split_once(' ')?;
-            let age = Duration::from_millis(now.saturating_sub(at.parse().ok()?));
-            let report = serde_json::from_str(json).ok()?;
-            Some(Aged { report, age })
+        let aged = reports.iter().filter_map(|(provider, report)| {
+            // A report that an older or newer provider wrote in another form is none for us, nor is one whose list is
+            // yet to come.
+            let (report, age) = stamped(report, now)?;
+            let (instances, listed) = stamped(reports.get(&list_field(provider))?, now)?;
+            Some(Aged::new(report, age, instances, listed))
         });
         Ok(aged.collect())
     }
+}
+
+/// The field of the list of a provider's instances, beside that of its report.
+fn list_field(provider: &str) -> String {
+    format!("{provider}#instances")
+}
+
+/// What was written, and how long ago; `now` and what is written before it are the server's milliseconds.
+fn stamped<T: DeserializeOwned>(stamped: &[u8], now: u64) -> Option<(T, Duration)> {
+    let text = std::str::from_utf8(stamped).ok()?;
+    let (at, json) = text.split_once(' ')?;
+    let age = Duration::from_millis(now.saturating_sub(at.parse().ok()?));
+    Some((serde_json::from_str(json).ok()?, age))
 }
 
 /// The fields of an entry as they stand in the stream.

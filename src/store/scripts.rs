@@ -36,22 +36,26 @@ redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*',
 return 1
 ";
 
-/// Writes a provider's report with the server's time before it, so that no two clocks are compared. Reports that are
-/// hours old go, once there are many.
+/// Writes a provider's report, and the list of its instances where it is given, with the server's time before each, so
+/// that no two clocks are compared. Answers 1 where there was no report of it before, and so no list either. Reports that
+/// are hours old go when a new provider comes, once there are many.
 ///
-/// KEYS: the registry. ARGV: the provider, its report.
+/// KEYS: the registry. ARGV: the provider, its report, the field of its list, and the list.
 pub(super) const REPORT: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('HSET', KEYS[1], ARGV[1], string.format('%d', now) .. ' ' .. ARGV[2])
+local stamp = string.format('%d', now) .. ' '
+if ARGV[4] then redis.call('HSET', KEYS[1], ARGV[3], stamp .. ARGV[4]) end
+local new = redis.call('HSET', KEYS[1], ARGV[1], stamp .. ARGV[2])
 redis.call('EXPIRE', KEYS[1], 86400)
-if redis.call('HLEN', KEYS[1]) > 64 then
+if new == 1 and redis.call('HLEN', KEYS[1]) > 128 then
   local all = redis.call('HGETALL', KEYS[1])
   for i = 1, #all, 2 do
     local at = tonumber(string.match(all[i + 1], '^%d+'))
     if not at or now - at > 3600000 then redis.call('HDEL', KEYS[1], all[i]) end
   end
 end
+return new
 ";
 
 /// Takes the lease, or makes it last longer where this is its holder; answers with who else holds it. An empty lease is
