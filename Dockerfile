@@ -8,8 +8,8 @@ WORKDIR /src
 # The dependencies by themselves, with empty sources: this layer stays until Cargo.toml or Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
 COPY examples/deals/Cargo.toml examples/deals/
-RUN mkdir -p src examples/deals/src tests/it benches \
- && for main in src/main.rs examples/deals/src/main.rs tests/it/main.rs benches/flip.rs benches/fanout.rs; do echo 'fn main() {}' > $main; done \
+RUN mkdir -p src examples/deals/src tests/it benches/measure \
+ && for main in src/main.rs examples/deals/src/main.rs tests/it/main.rs benches/measure/main.rs; do echo 'fn main() {}' > $main; done \
  && touch src/lib.rs \
  && cargo build --release --locked
 COPY src src

@@ -1,5 +1,5 @@
 # Try `make demo`, or `make help` for the rest.
-.PHONY: demo test test-compose bench bench-fanout lint check help
+.PHONY: demo test test-compose bench lint check help
 
 demo: ## the whole stack on this machine, to flip by hand
 	@examples/demo
@@ -11,13 +11,9 @@ test: ## every test but that of the compose files, against the real Traefik, Red
 test-compose: ## the compose files, on a Docker engine; its ports must be free
 	cargo test --test it -- --ignored --nocapture compose::
 
-bench: ## how long a flip takes, ours beside Traefik's own ways, all in one run
-	scripts/install-tools
-	cargo bench --bench flip
-
-bench-fanout: ## how many held polls one provider carries, and what they cost
-	scripts/install-tools
-	cargo bench --bench fanout
+bench: ## how fast and how large, beside the alternatives, into docs/benchmarks.md; PARTS="share size" for some of it
+	scripts/install-tools --bench
+	cargo bench --bench measure -- $(PARTS)
 
 lint: ## formatting, clippy and documentation, warnings as errors
 	cargo fmt --check

@@ -5,29 +5,20 @@
 //! its reports to the store; its memory for each poll; and its CPU time while nothing changes. The pollers are in this
 //! process, on the same cores, and each is an instance of its own.
 
-#![allow(
-    missing_docs,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and what fails here is a failed benchmark"
-)]
-
-#[path = "../tests/it/support/mod.rs"]
-mod support;
-
-use std::fs;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use support::eventually;
-use support::poll::Poller;
-use support::provider::{self, Provider};
-use support::redis::Redis;
-use support::stack::CONFIG;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+
+use super::page::Block;
+use super::process::{cpu, memory};
+use super::support::eventually;
+use super::support::poll::Poller;
+use super::support::provider::{self, Provider};
+use super::support::redis::Redis;
+use super::support::stack::CONFIG;
 
 /// The numbers of polls.
 const POLLS: [usize; 4] = [1, 100, 1_000, 10_000];
@@ -44,35 +35,28 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// After a flip the reports of all instances are written.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// Ticks of the kernel's clock in a second, as `times` in /proc counts them (proc(5); 100 on Linux).
-const TICKS: f64 = 100.0;
-
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() {
-    // `cargo bench` passes `--bench`, `cargo test --benches` nothing.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        println!("the benchmark is skipped: run `make bench-fanout`");
-        return;
-    }
+pub async fn measure(block: &mut Block) {
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap();
-    println!(
+    block.line(format!(
         "{:>6}  {:>9}  {:>9}  {:>9}  {:>9}  {:>10}  {:>9}  {:>8}",
         "polls", "first ms", "median ms", "last ms", "worst ms", "CPU/flip", "kB/poll", "idle CPU"
-    );
+    ));
     for polls in POLLS {
         if (polls as u64) + 200 > files {
-            println!("{polls:>6}  skipped: only {files} files can be open");
+            block.line(format!(
+                "{polls:>6}  skipped: only {files} files can be open"
+            ));
             continue;
         }
-        measure(polls).await;
+        one(block, polls).await;
     }
 }
 
-async fn measure(polls: usize) {
+async fn one(block: &mut Block, polls: usize) {
     let redis = Redis::start().await;
     let provider = provider::Options::new(CONFIG, &redis.url()).start().await;
     let mut connection = redis.connection().await;
-    let empty = memory(&provider);
+    let empty = memory(provider.pid());
     let (sender, mut arrivals) = mpsc::unbounded_channel();
     let connect = stream::iter(0..polls).map(async |i| {
         let name = format!("edge-{i}");
@@ -98,10 +82,10 @@ async fn measure(polls: usize) {
         });
     }
     all_held(&provider, polls).await;
-    let full = memory(&provider);
+    let full = memory(provider.pid());
     tokio::time::sleep(SETTLE).await;
 
-    let before = cpu(&provider);
+    let before = cpu(provider.pid());
     let mut flips = Vec::new();
     for color in ["green", "blue"].into_iter().cycle().take(FLIPS) {
         let set = Instant::now();
@@ -121,11 +105,11 @@ async fn measure(polls: usize) {
     }
     tokio::time::sleep(SETTLE).await;
     let waited = (SETTLE + PAUSE * FLIPS as u32).as_secs_f64();
-    let during = cpu(&provider) - before;
+    let during = cpu(provider.pid()) - before;
 
-    let before = cpu(&provider);
+    let before = cpu(provider.pid());
     tokio::time::sleep(IDLE).await;
-    let idle = (cpu(&provider) - before) / IDLE.as_secs_f64();
+    let idle = (cpu(provider.pid()) - before) / IDLE.as_secs_f64();
     let per_flip = (during - idle * waited).max(0.0) / FLIPS as f64;
     let median = |which: usize| {
         let mut times: Vec<_> = flips.iter().map(|flip| flip[which]).collect();
@@ -133,7 +117,7 @@ async fn measure(polls: usize) {
         millis(times[FLIPS / 2])
     };
     let worst = flips.iter().map(|flip| flip[2]).max().unwrap();
-    println!(
+    block.line(format!(
         "{polls:>6}  {:>9.2}  {:>9.2}  {:>9.2}  {:>9.2}  {:>7.1} ms  {:>9.1}  {:>6.2} %",
         median(0),
         median(1),
@@ -142,7 +126,7 @@ async fn measure(polls: usize) {
         per_flip * 1000.0,
         (full - empty) / polls as f64,
         idle * 100.0,
-    );
+    ));
 }
 
 /// Waits until the provider holds this many polls.
@@ -159,26 +143,6 @@ async fn all_held(provider: &Provider, polls: usize) {
         }
     })
     .await;
-}
-
-/// The memory of the provider, in kB (proc(5), VmRSS).
-fn memory(provider: &Provider) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", provider.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
-    kilobytes.parse().unwrap()
-}
-
-/// The CPU time of the provider so far, in seconds (proc(5), utime and stime).
-fn cpu(provider: &Provider) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", provider.pid())).unwrap();
-    // The name in parentheses may hold anything.
-    let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-    let ticks: f64 = fields[11..13]
-        .iter()
-        .map(|t| t.parse::<f64>().unwrap())
-        .sum();
-    ticks / TICKS
 }
 
 fn millis(time: Duration) -> f64 {
