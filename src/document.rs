@@ -6,21 +6,24 @@
 //! The types follow Traefik's `pkg/config/dynamic`. Two traps of its decoder shape them: an empty map rejects the
 //! whole document, so nothing empty is ever written, and an empty document wipes every route, so there is none.
 
+mod json;
+mod model;
+mod part;
 pub(crate) mod preview;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
-use serde::Serialize;
+use json::entries;
+use model::Router;
+use part::Part;
 use serde_json::{Map, Value};
 
 use crate::certificate::Certificate;
-use crate::color::Color;
-use crate::config::{Config, Marker, Servers, Service, Stack};
+use crate::config::{Config, Marker};
 use crate::traffic::Traffic;
 
 /// The path, before the revision, that the marker's router answers with 418.
@@ -45,10 +48,13 @@ pub struct Document {
 pub struct Revision(Arc<str>);
 
 impl Revision {
-    fn of(bytes: &[u8], marker: Option<&Marker>) -> Self {
+    /// Of the document that these pieces make.
+    fn of(pieces: &[&[u8]], marker: Option<&Marker>) -> Self {
         use fmt::Write;
         let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
-        hash.update(bytes);
+        for piece in pieces {
+            hash.update(piece);
+        }
         if let Some(marker) = marker {
             hash.update(marker.entry_point.as_bytes());
         }
@@ -80,32 +86,69 @@ pub fn render(
     traffic: &BTreeMap<String, Traffic>,
     certificate: Option<&Certificate>,
 ) -> Document {
-    let mut routers = verbatim(&config.traefik, "routers");
-    let mut services = verbatim(&config.traefik, "services");
-    for (name, stack) in &config.stacks {
-        let first = Traffic::all_to(stack.colors[0].clone());
-        let traffic = traffic.get(name).unwrap_or(&first);
-        for (service_name, service) in &stack.services {
-            let base = format!("{name}-{service_name}");
-            render_service(&base, stack, service, traffic, &mut routers, &mut services);
-            preview::render(&base, stack, service, traffic, &mut routers);
+    Parts::default().render(config, traffic, certificate)
+}
+
+/// What each stack of one config has contributed to its last document: a change of one among many renders that one.
+#[derive(Debug, Default)]
+pub struct Parts(BTreeMap<String, (Traffic, Part)>);
+
+impl Parts {
+    /// As [`render`]; always for the same config.
+    pub fn render(
+        &mut self,
+        config: &Config,
+        traffic: &BTreeMap<String, Traffic>,
+        certificate: Option<&Certificate>,
+    ) -> Document {
+        for (name, stack) in &config.stacks {
+            let first = || Traffic::all_to(stack.colors[0].clone());
+            let traffic = traffic
+                .get(name)
+                .map_or_else(|| Cow::Owned(first()), Cow::Borrowed);
+            let known = self.0.get(name);
+            if known.is_none_or(|(before, _)| before != &*traffic) {
+                let part = Part::render(name, stack, &traffic);
+                self.0.insert(name.clone(), (traffic.into_owned(), part));
+            }
         }
+        let parts = || self.0.values().map(|(_, part)| part);
+        let verbatim = |map| entries(&verbatim(&config.traefik, map));
+        let routers = list(verbatim("routers"), parts().map(|part| &part.routers));
+        let services = list(verbatim("services"), parts().map(|part| &part.services));
+        assemble(config, routers, &services, certificate)
     }
-    let mut configuration = Configuration {
-        http: Http {
-            routers,
-            services,
-            rest: section(&config.traefik, "http", &["routers", "services"]),
-        },
-        tls: tls(&config.traefik, certificate),
-        rest: config
-            .traefik
-            .iter()
-            .filter(|(key, _)| !matches!(key.as_str(), "http" | "tls"))
-            .collect(),
-    };
-    let mut bytes = to_json(&configuration);
-    let revision = Revision::of(&bytes, config.marker.as_ref());
+}
+
+/// The document of these routers and services.
+fn assemble(
+    config: &Config,
+    mut routers: Vec<u8>,
+    services: &[u8],
+    certificate: Option<&Certificate>,
+) -> Document {
+    let mut rest = Vec::with_capacity(services.len() + 4096);
+    rest.push(b'}');
+    // A stack whose servers are all defined elsewhere has none; an empty map would reject the document.
+    if !services.is_empty() {
+        rest.extend_from_slice(b",\"services\":{");
+        rest.extend_from_slice(services);
+        rest.push(b'}');
+    }
+    add(
+        &mut rest,
+        &section(&config.traefik, "http", &["routers", "services"]),
+    );
+    rest.push(b'}');
+    if let Some(tls) = tls(&config.traefik, certificate) {
+        add(&mut rest, &BTreeMap::from([("tls", tls)]));
+    }
+    let others = config.traefik.iter();
+    let others = others.filter(|(key, _)| !matches!(key.as_str(), "http" | "tls"));
+    add(&mut rest, &others.collect::<BTreeMap<_, _>>());
+    rest.push(b'}');
+
+    let revision = Revision::of(&[BEGIN, &routers, &rest], config.marker.as_ref());
     if let Some(marker) = &config.marker {
         let router = Router {
             entry_points: std::slice::from_ref(&marker.entry_point),
@@ -114,88 +157,48 @@ pub fn render(
             service: "noop@internal".to_owned(),
             rest: Cow::Owned(Map::new()),
         };
-        let routers = &mut configuration.http.routers;
-        routers.insert(MARKER_ROUTER.to_owned(), Entry::Router(router));
-        bytes = to_json(&configuration);
+        routers = list(
+            routers,
+            [&entries(&BTreeMap::from([(MARKER_ROUTER, router)]))].into_iter(),
+        );
     }
     Document {
-        bytes: bytes.into(),
+        bytes: [BEGIN, &routers, &rest].concat().into(),
         revision,
     }
 }
 
-/// One router that follows the traffic, and one service for each color, all of them always there: a service that
-/// vanishes from Traefik's configuration loses its metrics.
-fn render_service<'a>(
-    base: &str,
-    stack: &'a Stack,
-    service: &'a Service,
-    traffic: &Traffic,
-    routers: &mut BTreeMap<String, Entry<'a>>,
-    services: &mut BTreeMap<String, Entry<'a>>,
-) {
-    for (color, servers) in &service.servers {
-        if let Servers::Urls(urls) = servers {
-            let balancer = LoadBalancer::new(urls, service);
-            let name = format!("{base}-{color}");
-            services.insert(
-                name,
-                Entry::LoadBalancer(OneOf {
-                    load_balancer: balancer,
-                }),
-            );
+/// What every document begins with.
+const BEGIN: &[u8] = b"{\"http\":{\"routers\":{";
+
+/// Entries of a JSON object, with more of them.
+fn list<'a>(mut first: Vec<u8>, more: impl Iterator<Item = &'a Vec<u8>> + Clone) -> Vec<u8> {
+    first.reserve_exact(more.clone().map(|more| more.len() + 1).sum());
+    for more in more.filter(|more| !more.is_empty()) {
+        if !first.is_empty() {
+            first.push(b',');
         }
+        first.extend_from_slice(more);
     }
-    let target = match traffic.sole() {
-        Some(color) => service_of(base, service, color),
-        None => {
-            let children = stack.colors.iter().map(|color| Child {
-                name: service_of(base, service, color),
-                weight: traffic.weight(color),
-            });
-            let weighted = Weighted {
-                services: children.filter(|child| child.weight > 0).collect(),
-            };
-            services.insert(base.to_owned(), Entry::Weighted(OneOfWeighted { weighted }));
-            base.to_owned()
-        }
-    };
-    let router = Router {
-        entry_points: entry_points(stack, service),
-        rule: (&*service.rule).into(),
-        service: target,
-        rest: Cow::Borrowed(&service.router),
-    };
-    routers.insert(base.to_owned(), Entry::Router(router));
+    first
 }
 
-/// The stack's entrypoints, where the service's router does not have its own among its verbatim fields.
-fn entry_points<'a>(stack: &'a Stack, service: &Service) -> &'a [String] {
-    if service.router.contains_key("entryPoints") {
-        &[]
-    } else {
-        &stack.entry_points
-    }
-}
-
-/// The name of the Traefik service behind one color.
-fn service_of(base: &str, service: &Service, color: &Color) -> String {
-    match service.servers.get(color) {
-        Some(Servers::Reference(name)) => name.clone(),
-        _ => format!("{base}-{color}"),
+/// Adds the entries of a map to those of an object, which has some.
+fn add(object: &mut Vec<u8>, map: &impl serde::Serialize) {
+    let more = entries(map);
+    if !more.is_empty() {
+        object.push(b',');
+        object.extend_from_slice(&more);
     }
 }
 
 /// The verbatim entries of one of the `http` section's maps.
-fn verbatim<'a>(traefik: &'a Map<String, Value>, map: &str) -> BTreeMap<String, Entry<'a>> {
-    let entries = traefik
-        .get("http")
-        .and_then(|http| http.get(map))
-        .and_then(Value::as_object);
+fn verbatim<'a>(traefik: &'a Map<String, Value>, map: &str) -> BTreeMap<&'a String, &'a Value> {
+    let entries = traefik.get("http").and_then(|http| http.get(map));
     entries
+        .and_then(Value::as_object)
         .into_iter()
         .flatten()
-        .map(|(name, value)| (name.clone(), Entry::Verbatim(value)))
         .collect()
 }
 
@@ -227,143 +230,4 @@ fn tls(traefik: &Map<String, Value>, certificate: Option<&Certificate>) -> Optio
         "keyFile": certificate.key_pem,
     });
     Some(tls)
-}
-
-/// The root, Traefik's `dynamic.Configuration`.
-#[derive(Serialize)]
-struct Configuration<'a> {
-    http: Http<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls: Option<Value>,
-    #[serde(flatten)]
-    rest: BTreeMap<&'a String, &'a Value>,
-}
-
-/// Traefik's `dynamic.HTTPConfiguration`.
-#[derive(Serialize)]
-struct Http<'a> {
-    routers: BTreeMap<String, Entry<'a>>,
-    services: BTreeMap<String, Entry<'a>>,
-    #[serde(flatten)]
-    rest: BTreeMap<&'a String, &'a Value>,
-}
-
-/// An entry of the routers or the services: rendered here, or verbatim from the config.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Entry<'a> {
-    Router(Router<'a>),
-    LoadBalancer(OneOf<'a>),
-    Weighted(OneOfWeighted),
-    Verbatim(&'a Value),
-}
-
-/// Traefik's `dynamic.Router`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Router<'a> {
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    entry_points: &'a [String],
-    rule: Cow<'a, str>,
-    service: String,
-    #[serde(flatten)]
-    rest: Cow<'a, Map<String, Value>>,
-}
-
-/// Traefik's `dynamic.Service` with a load balancer.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OneOf<'a> {
-    load_balancer: LoadBalancer<'a>,
-}
-
-/// Traefik's `dynamic.Service` with weights.
-#[derive(Serialize)]
-struct OneOfWeighted {
-    weighted: Weighted,
-}
-
-/// Traefik's `dynamic.ServersLoadBalancer`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LoadBalancer<'a> {
-    servers: Vec<Server<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    health_check: Option<Value>,
-    #[serde(flatten)]
-    rest: BTreeMap<&'a String, &'a Value>,
-}
-
-impl<'a> LoadBalancer<'a> {
-    /// The servers of one color, with the verbatim fields. A health check asks the service's own path, unless it names
-    /// another one.
-    fn new(urls: &'a [String], service: &'a Service) -> Self {
-        let mut health_check = service.load_balancer.get("healthCheck").cloned();
-        if let (Some(Value::Object(check)), Some(path)) = (&mut health_check, &service.health) {
-            check.entry("path").or_insert_with(|| path.as_str().into());
-        }
-        let rest = service.load_balancer.iter();
-        Self {
-            servers: urls.iter().map(|url| Server { url }).collect(),
-            health_check,
-            rest: rest.filter(|(key, _)| *key != "healthCheck").collect(),
-        }
-    }
-}
-
-/// Traefik's `dynamic.Server`.
-#[derive(Serialize)]
-struct Server<'a> {
-    url: &'a str,
-}
-
-/// Traefik's `dynamic.WeightedRoundRobin`.
-#[derive(Serialize)]
-struct Weighted {
-    services: Vec<Child>,
-}
-
-/// Traefik's `dynamic.WRRService`.
-#[derive(Serialize)]
-struct Child {
-    name: String,
-    weight: u32,
-}
-
-/// The configuration as JSON that Traefik's decoder, which is one of YAML, takes.
-fn to_json(configuration: &Configuration<'_>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(4096);
-    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, ReadableAsYaml);
-    configuration
-        .serialize(&mut serializer)
-        .expect("strings, numbers and maps with text keys always serialize");
-    bytes
-}
-
-/// Compact JSON in which the characters that YAML takes for unprintable are escaped. The others stay as they are:
-/// Traefik's decoder does not know surrogate pairs.
-struct ReadableAsYaml;
-
-impl serde_json::ser::Formatter for ReadableAsYaml {
-    fn write_string_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        let unprintable = |c: char| {
-            matches!(
-                c,
-                '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
-            )
-        };
-        let mut rest = fragment;
-        while let Some(at) = rest.find(unprintable) {
-            let (before, from) = rest.split_at(at);
-            let mut following = from.chars();
-            let character = following.next().map_or(0, u32::from);
-            write!(writer, "{before}\\u{character:04x}")?;
-            rest = following.as_str();
-        }
-        writer.write_all(rest.as_bytes())
-    }
 }

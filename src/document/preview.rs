@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Entry, Router, entry_points, service_of};
+use super::model::Router;
+use super::part::{entry_points, service_of};
 use crate::color::Color;
 use crate::config::{Preview, Service, Stack};
 use crate::traffic::Traffic;
@@ -29,7 +30,7 @@ pub(super) fn render<'a>(
     stack: &'a Stack,
     service: &'a Service,
     traffic: &Traffic,
-    routers: &mut BTreeMap<String, Entry<'a>>,
+    routers: &mut BTreeMap<String, Router<'a>>,
 ) {
     let Some(Preview {
         header,
@@ -52,7 +53,7 @@ pub(super) fn render<'a>(
                 rest: Cow::Owned(above(service, &rule)),
                 rule: rule.into(),
             };
-            routers.insert(of_color(base, color), Entry::Router(router));
+            routers.insert(of_color(base, color), router);
         }
     }
     if let (Some(entry_point), Some(idle)) = (entry_point, idle(stack, traffic)) {
@@ -64,7 +65,7 @@ pub(super) fn render<'a>(
             rest: Cow::Owned(fields),
             rule: rule.into(),
         };
-        routers.insert(of_entry_point(base), Entry::Router(router));
+        routers.insert(of_entry_point(base), router);
     }
 }
 

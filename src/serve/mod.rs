@@ -41,7 +41,7 @@ use crate::config::Config;
 use crate::last_good::{self, LastGood};
 use crate::state::{State, Writer};
 use crate::store::Store;
-use crate::store::follow::follow;
+use crate::store::follow::{Event, Followed, follow};
 use access::Access;
 use fleet::Fleet;
 
@@ -130,7 +130,7 @@ pub async fn run(
     });
 
     let mut published = state.publications();
-    let (keys, followed) = watch::channel(writer.keys());
+    let (follow_sender, followed) = watch::channel(writer.followed());
     let (event_sender, events) = mpsc::channel(16);
     let (outside_sender, outside) = mpsc::channel(64);
     let (config_sender, configs) = mpsc::channel(1);
@@ -149,7 +149,13 @@ pub async fn run(
         Arc::clone(&state),
         config_sender,
     ));
-    let writer = tokio::spawn(write(writer, events, configs, keys, outside_sender));
+    let writer = tokio::spawn(write(
+        writer,
+        events,
+        configs,
+        follow_sender,
+        outside_sender,
+    ));
     let keeper = last_good.map(|file| {
         let state = Arc::clone(&state);
         tokio::spawn(last_good::keep(file, kept, move || {
@@ -189,9 +195,9 @@ pub async fn run(
 /// The one writer of the state at work.
 async fn write(
     mut writer: Writer,
-    mut events: mpsc::Receiver<crate::store::follow::Event>,
+    mut events: mpsc::Receiver<Event>,
     mut configs: mpsc::Receiver<reload::Loaded>,
-    keys: watch::Sender<Vec<String>>,
+    followed: watch::Sender<Followed>,
     outside: mpsc::Sender<crate::state::OutsideChange>,
 ) {
     loop {
@@ -207,11 +213,11 @@ async fn write(
             }
             Some(loaded) = configs.recv() => writer.on_config(loaded.config, loaded.certificate),
         }
-        let wanted = writer.keys();
-        keys.send_if_modified(|keys| {
-            let differs = *keys != wanted;
+        let wanted = writer.followed();
+        followed.send_if_modified(|followed| {
+            let differs = *followed != wanted;
             if differs {
-                *keys = wanted;
+                *followed = wanted;
             }
             differs
         });

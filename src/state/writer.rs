@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use super::{Counters, OutsideChange, Serving, Source, StackState, State, StoreState};
 use crate::certificate::Certificate;
 use crate::config::Config;
-use crate::document::{self, Revision};
+use crate::document::{Parts, Revision};
 use crate::last_good::Kept;
-use crate::store::follow::Event;
+use crate::store::follow::{Event, Followed};
 use crate::traffic::Traffic;
 
 /// The one writer of the state.
@@ -26,6 +26,8 @@ pub struct Writer {
     /// A config whose new stacks' traffic is not known yet.
     pending: Option<Arc<Config>>,
     certificate: Option<Certificate>,
+    /// Of the config in force.
+    parts: Parts,
     stacks: BTreeMap<String, StackState>,
     problems: BTreeMap<String, String>,
     store: StoreState,
@@ -72,6 +74,7 @@ impl Writer {
             config: Arc::clone(&config),
             pending: None,
             certificate,
+            parts: Parts::default(),
             stacks: BTreeMap::new(),
             problems: BTreeMap::new(),
             store,
@@ -95,14 +98,21 @@ impl Writer {
     }
 
     /// The keys to follow: those of the config in force and of one that waits.
-    pub fn keys(&self) -> Vec<String> {
+    pub fn followed(&self) -> Followed {
         let configs = [Some(&self.config), self.pending.as_ref()];
         let stacks = configs
             .into_iter()
             .flatten()
-            .flat_map(|config| config.stacks.values());
-        let keys: BTreeSet<_> = stacks.map(|stack| stack.key.clone()).collect();
-        keys.into_iter().collect()
+            .flat_map(|config| &config.stacks);
+        let (mut keys, mut undecided) = (BTreeSet::new(), BTreeSet::new());
+        for (name, stack) in stacks {
+            keys.insert(stack.key.clone());
+            if !self.stacks.contains_key(name) {
+                undecided.insert(stack.key.clone());
+            }
+        }
+        let keys = keys.into_iter().collect();
+        Followed { keys, undecided }
     }
 
     /// Takes what the store says. The changes that nobody has written into the history yet are returned.
@@ -252,6 +262,7 @@ impl Writer {
                 .all(|name| self.stacks.contains_key(name))
         }) {
             self.config = pending;
+            self.parts = Parts::default();
             self.stacks
                 .retain(|name, _| self.config.stacks.contains_key(name));
             self.problems
@@ -278,11 +289,8 @@ impl Writer {
                     .iter()
                     .map(|(name, stack)| (name.clone(), stack.traffic.clone()))
                     .collect();
-                Some(document::render(
-                    &self.config,
-                    &traffic,
-                    self.certificate.as_ref(),
-                ))
+                let certificate = self.certificate.as_ref();
+                Some(self.parts.render(&self.config, &traffic, certificate))
             }
             _ => None,
         };

@@ -15,7 +15,9 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::{KeyState, Outcome, Reading, StoreError, history_key, lease_key, registry_key};
+use super::{
+    Changed, KeyState, Outcome, Reading, StoreError, history_key, lease_key, registry_key,
+};
 use crate::history::{self, Entry};
 use crate::last_good::write_atomically;
 use crate::lease::{self, Lease};
@@ -114,12 +116,12 @@ impl Folder {
     }
 
     /// See [`super::Session::changed`].
-    pub(super) async fn changed(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn changed(&mut self) -> Result<Changed, StoreError> {
         let closed =
             || StoreError::Unreachable(format!("{} is no longer watched", self.dir.display()));
         self.changes.recv().await.ok_or_else(closed)?;
         while self.changes.try_recv().is_ok() {}
-        Ok(())
+        Ok(Changed::Anything)
     }
 
     /// See [`super::Session::set`].

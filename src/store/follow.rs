@@ -3,13 +3,13 @@
 //! A push tells of a change at once. A read once a second finds what no push tells of (SWAPDB, a silent failover) and
 //! finds out whether the server is still there. Any error: a new connection, at once and then with a growing delay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{KeyState, Session, Store, StoreError};
+use super::{Changed, KeyState, Reading, Session, Store, StoreError};
 
 /// How often the keys are read where nothing tells of a change.
 const RESYNC: Duration = Duration::from_secs(1);
@@ -17,10 +17,19 @@ const RESYNC: Duration = Duration::from_secs(1);
 /// The longest delay between two tries to connect, before jitter.
 const MAX_DELAY: Duration = Duration::from_millis(500);
 
+/// What is to be followed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Followed {
+    /// The keys.
+    pub keys: Vec<String>,
+    /// Those whose traffic is not known yet: where nobody has ever set one, it matters what other providers serve.
+    pub undecided: BTreeSet<String>,
+}
+
 /// What following the keys brings.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// What the keys hold, read just now.
+    /// What keys hold, read just now: all of them, or those that have changed.
     Read(BTreeMap<String, KeyState>),
     /// The store can't be reached; why.
     Lost(String),
@@ -29,13 +38,15 @@ pub enum Event {
 /// Follows the keys until nobody listens any more.
 pub async fn follow(
     store: Store,
-    mut keys: watch::Receiver<Vec<String>>,
+    mut followed: watch::Receiver<Followed>,
     events: mpsc::Sender<Event>,
 ) {
     let mut failures = 0;
     while !events.is_closed() {
         let lost = match store.connect().await {
-            Ok(mut session) => session_loop(&mut session, &mut keys, &events, &mut failures).await,
+            Ok(mut session) => {
+                session_loop(&mut session, &mut followed, &events, &mut failures).await
+            }
             Err(error) => Err(error),
         };
         let Err(error) = lost else {
@@ -52,33 +63,47 @@ pub async fn follow(
 /// Reads whenever there is a reason to. Ends with an error once the session is lost, without one once nobody listens.
 async fn session_loop(
     session: &mut Session,
-    keys: &mut watch::Receiver<Vec<String>>,
+    followed: &mut watch::Receiver<Followed>,
     events: &mpsc::Sender<Event>,
     failures: &mut u32,
 ) -> Result<(), StoreError> {
     let mut resync = interval(RESYNC);
     resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
     resync.reset();
+    let mut changed = Changed::Anything;
     loop {
-        let wanted = keys.borrow_and_update().clone();
-        let states = session.read(&wanted).await?;
-        *failures = 0;
-        if events.send(Event::Read(states)).await.is_err() {
-            return Ok(());
-        }
-        tokio::select! {
-            changed = session.changed() => changed?,
-            changed = keys.changed() => {
-                if changed.is_err() {
-                    return Ok(());
+        let Followed {
+            mut keys,
+            undecided,
+        } = followed.borrow_and_update().clone();
+        // One of many stacks costs no more than its share.
+        keys.retain(|key| changed.concerns(key));
+        if !keys.is_empty() {
+            let mut states = session.read(&keys).await?;
+            for (key, state) in &mut states {
+                let never_set = state.reading == Reading::Missing && state.newest.is_none();
+                if never_set && undecided.contains(key) {
+                    state.served = session.served(key).await?;
                 }
             }
+            *failures = 0;
+            if events.send(Event::Read(states)).await.is_err() {
+                return Ok(());
+            }
+        }
+        changed = tokio::select! {
+            changed = session.changed() => changed?,
+            changed = followed.changed() => match changed {
+                Ok(()) => Changed::Anything,
+                Err(_) => return Ok(()),
+            },
             _ = resync.tick() => {
                 if let Session::Redis(connection) = &*session {
                     connection.check_primary().await?;
                 }
+                Changed::Anything
             }
-        }
+        };
     }
 }
 

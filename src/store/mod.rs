@@ -94,8 +94,31 @@ pub struct KeyState {
     pub reading: Reading,
     /// The newest change; none where there is no history or it can't be read.
     pub newest: Option<Entry>,
-    /// Where there is neither: what the providers that run serve, each traffic once.
+    /// What [`Session::served`] gives, where it was asked.
     pub served: Vec<String>,
+}
+
+/// What may have changed in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// What is kept under these names.
+    Names(BTreeSet<String>),
+    /// Anything.
+    Anything,
+}
+
+impl Changed {
+    /// Whether what a key holds, or what is beside it, may have changed.
+    pub fn concerns(&self, key: &str) -> bool {
+        match self {
+            Self::Names(names) => {
+                names.contains(key)
+                    || names.contains(&history_key(key))
+                    || names.contains(&registry_key(key))
+            }
+            Self::Anything => true,
+        }
+    }
 }
 
 /// Why the store did not do what it was asked.
@@ -182,31 +205,34 @@ impl Session {
         &mut self,
         keys: &[String],
     ) -> Result<BTreeMap<String, KeyState>, StoreError> {
-        let mut states = match self {
+        match self {
             Self::Redis(connection) => connection.read(keys).await,
             Self::File(folder) => folder.read(keys),
-        }?;
-        for (key, state) in &mut states {
-            if state.reading == Reading::Missing && state.newest.is_none() {
-                let reports = match self.reports(key).await {
-                    // Without the right to it nothing is known of the others.
-                    Err(StoreError::Refused(_)) => Vec::new(),
-                    reports => reports?,
-                };
-                let running = reports.into_iter().filter(Aged::runs);
-                let served: BTreeSet<_> = running.filter_map(|aged| aged.report.traffic).collect();
-                state.served = served.into_iter().collect();
-            }
         }
-        Ok(states)
     }
 
-    /// Waits until something that was read here may have changed.
+    /// What the providers that run serve of a key's stack, each traffic once; nothing where that can't be read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreachable`].
+    pub async fn served(&mut self, key: &str) -> Result<Vec<String>, StoreError> {
+        let reports = match self.reports(key).await {
+            // Without the right to it nothing is known of the others.
+            Err(StoreError::Refused(_)) => Vec::new(),
+            reports => reports?,
+        };
+        let running = reports.into_iter().filter(Aged::runs);
+        let served: BTreeSet<_> = running.filter_map(|aged| aged.report.traffic).collect();
+        Ok(served.into_iter().collect())
+    }
+
+    /// Waits until something that was read here may have changed, and gives what it was where the store tells.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unreachable`] once the connection is lost.
-    pub async fn changed(&mut self) -> Result<(), StoreError> {
+    pub async fn changed(&mut self) -> Result<Changed, StoreError> {
         match self {
             Self::Redis(connection) => connection.changed().await,
             Self::File(folder) => folder.changed().await,

@@ -3,7 +3,7 @@
 //! Redis tells of changes by `CLIENT TRACKING` (RESP3, default mode, which every server of the kind has): whatever
 //! this connection read is followed by one push at its next change, and reading again arms the next one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,7 +17,9 @@ use tokio::sync::mpsc;
 
 use super::address::Address;
 use super::scripts::{RECORD, RELEASE_LEASE, REPORT, SET, TAKE_LEASE};
-use super::{KeyState, Outcome, Reading, StoreError, history_key, lease_key, registry_key};
+use super::{
+    Changed, KeyState, Outcome, Reading, StoreError, history_key, lease_key, registry_key,
+};
 use crate::history::{self, Entry};
 use crate::lease::{self, Lease};
 use crate::registry::{Aged, Instance, Report};
@@ -135,27 +137,28 @@ impl Connection {
     }
 
     /// See [`super::Session::changed`].
-    pub(super) async fn changed(&mut self) -> Result<(), StoreError> {
-        while let Some(push) = self.pushes.recv().await {
+    pub(super) async fn changed(&mut self) -> Result<Changed, StoreError> {
+        let closed = || StoreError::Unreachable("the connection was closed".to_owned());
+        let mut names = BTreeSet::new();
+        let mut next = self.pushes.recv().await;
+        // Several changes at once are one.
+        while let Some(push) = next {
             match push.kind {
-                PushKind::Invalidate => {
-                    // Several changes at once are one.
-                    while let Ok(push) = self.pushes.try_recv() {
-                        if push.kind == PushKind::Disconnection {
-                            return Err(StoreError::Unreachable(
-                                "the connection was closed".to_owned(),
-                            ));
-                        }
-                    }
-                    return Ok(());
-                }
-                PushKind::Disconnection => break,
+                PushKind::Invalidate => match invalidated(push) {
+                    Changed::Names(more) => names.extend(more),
+                    // Nothing that is named besides could add to it.
+                    Changed::Anything => return Ok(Changed::Anything),
+                },
+                PushKind::Disconnection => return Err(closed()),
                 _ => {}
             }
+            next = match self.pushes.try_recv() {
+                Ok(push) => Some(push),
+                Err(_) if !names.is_empty() => return Ok(Changed::Names(names)),
+                Err(_) => self.pushes.recv().await,
+            };
         }
-        Err(StoreError::Unreachable(
-            "the connection was closed".to_owned(),
-        ))
+        Err(closed())
     }
 
     /// Makes sure that Sentinel still names this server: after a graceful failover the old primary keeps its
@@ -339,6 +342,19 @@ impl Connection {
             Some(Aged::new(report, age, instances, listed))
         });
         Ok(aged.collect())
+    }
+}
+
+/// What a push names as changed: keys, or nil for all of them, as after FLUSHALL (RESP3, "Client-side caching").
+fn invalidated(push: PushInfo) -> Changed {
+    let names = push.data.into_iter().map(redis::from_redis_value);
+    let names: Result<Vec<Vec<String>>, _> = names.collect();
+    match names {
+        Ok(names) if names.iter().any(|names| !names.is_empty()) => {
+            Changed::Names(names.into_iter().flatten().collect())
+        }
+        // Nil is no name at all; and a name that is no UTF-8 is none of ours, but an odd server is better asked.
+        _ => Changed::Anything,
     }
 }
 
