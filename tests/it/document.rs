@@ -1,7 +1,13 @@
 //! The document, as the real Traefik takes it.
 
+use std::collections::{BTreeMap, HashSet};
+
+use bluegreen::config;
+use bluegreen::document::{self, Parts};
+use bluegreen::traffic::Traffic;
 use serde_json::Value;
 
+use crate::support::backend::Backend;
 use crate::support::cli::Cli;
 use crate::support::eventually;
 use crate::support::provider;
@@ -191,6 +197,67 @@ async fn render_is_what_serve_answers_byte_for_byte() {
         )
         .await;
     }
+}
+
+#[test]
+fn a_change_of_one_stack_gives_the_document_that_a_fresh_start_gives() {
+    let other = "  other: { key: other, services: { api: { rule: Host(`o`), servers: { blue: http://127.0.0.1:1, green: http://127.0.0.1:2 } } } }\n";
+    let text = RICH.replace("traefik:\n", &format!("{other}traefik:\n"));
+    let files = vec![("bluegreen.yml".into(), text)];
+    let config = config::parse(files, &|_| None).unwrap().config;
+    let mut parts = Parts::default();
+    let changes = [
+        ("blue", "blue"),
+        ("green", "blue"),
+        ("green", "green"),
+        ("blue:1,gold:2", "green"),
+        ("blue:2,gold:1", "green"),
+        ("blue", "blue"),
+    ];
+    let mut revisions = Vec::new();
+    for (shop, other) in changes {
+        let traffic = |stack: &str, value: &str| {
+            Traffic::parse(value.as_bytes(), &config.stacks[stack].colors).unwrap()
+        };
+        let traffic = BTreeMap::from([
+            ("shop".to_owned(), traffic("shop", shop)),
+            ("other".to_owned(), traffic("other", other)),
+        ]);
+        let document = parts.render(&config, &traffic, None);
+        assert_eq!(document, document::render(&config, &traffic, None));
+        revisions.push(document.revision);
+    }
+    assert_eq!(revisions.first(), revisions.last());
+    revisions.pop();
+    let distinct: HashSet<_> = revisions.iter().collect();
+    assert_eq!(distinct.len(), revisions.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stack_whose_servers_are_all_defined_elsewhere_is_routed() {
+    let redis = Redis::start().await;
+    let backend = Backend::start("api", &["blue", "green"]).await;
+    let files = tempfile::tempdir().unwrap();
+    let mut services = String::new();
+    for color in ["blue", "green"] {
+        let url = backend.url(color);
+        services +=
+            &format!("    {color}: {{ loadBalancer: {{ servers: [{{ url: '{url}' }}] }} }}\n");
+    }
+    let services = format!("http:\n  services:\n{services}");
+    std::fs::write(files.path().join("elsewhere.yml"), services).unwrap();
+    let config = "stacks: { deals: { services: { api: { rule: Host(`api.localhost`), servers: { blue: blue@file, green: green@file } } } } }";
+    let provider = provider::Options::new(config, &redis.url()).start().await;
+    let traefik = Options::recommended(&provider.url(), "edge-1")
+        .arg(&format!(
+            "--providers.file.directory={}",
+            files.path().display()
+        ))
+        .start()
+        .await;
+    traefik.wait_for(HOSTS[0], "blue").await;
+    redis.cli(&["SET", "active", "green"]).await;
+    traefik.wait_for(HOSTS[0], "green").await;
 }
 
 #[tokio::test]
