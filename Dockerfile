@@ -9,7 +9,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY examples/deals/Cargo.toml examples/deals/
 RUN mkdir -p src examples/deals/src tests/it benches/measure \
- && for main in src/main.rs examples/deals/src/main.rs tests/it/main.rs benches/measure/main.rs; do echo 'fn main() {}' > $main; done \
+ && for main in src/main.rs examples/deals/src/main.rs tests/it/main.rs benches/measure/main.rs benches/micro.rs; do echo 'fn main() {}' > $main; done \
  && touch src/lib.rs \
  && cargo build --release --locked
 COPY src src

@@ -1,5 +1,5 @@
 # Try `make demo`, or `make help` for the rest.
-.PHONY: demo test test-compose bench lint check help
+.PHONY: demo test test-compose bench bench-micro baseline lint check help
 
 demo: ## the whole stack on this machine, to flip by hand
 	@examples/demo
@@ -14,6 +14,12 @@ test-compose: ## the compose files, on a Docker engine; its ports must be free
 bench: ## how fast and how large, beside the alternatives, into docs/benchmarks.md; PARTS="share size" for some of it
 	scripts/install-tools --bench
 	cargo bench --bench measure -- $(PARTS)
+
+bench-micro: ## render, parse and the traffic value by themselves
+	cargo bench --bench micro
+
+baseline: ## what reading, rendering and a flip cost from now on, in instructions; a test compares
+	BLUEGREEN_WRITE_BASELINE=1 cargo test --test it cost::
 
 lint: ## formatting, clippy and documentation, warnings as errors
 	cargo fmt --check

@@ -10,6 +10,7 @@ mod care;
 mod compose;
 mod config;
 mod containers;
+mod cost;
 mod deals;
 mod deploy;
 mod document;

@@ -26,6 +26,7 @@ pub(crate) struct Options {
     env: Vec<(String, String)>,
     activated: bool,
     open_files: Option<u32>,
+    wrapper: Vec<String>,
 }
 
 impl Options {
@@ -37,6 +38,7 @@ impl Options {
             env: Vec::new(),
             activated: false,
             open_files: None,
+            wrapper: Vec::new(),
         }
     }
 
@@ -53,6 +55,12 @@ impl Options {
     /// Passes it a socket that listens already and outlives it, as systemd does (sd_listen_fds(3)).
     pub(crate) fn socket_activated(mut self) -> Self {
         self.activated = true;
+        self
+    }
+
+    /// Started by another program, such as `valgrind`.
+    pub(crate) fn under(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(ToString::to_string).collect();
         self
     }
 
@@ -262,7 +270,9 @@ fn spawn(
         None => "exec \"$0\" \"$@\"",
     };
     let mut command = guarded("sh");
-    command.args(["-c", &script, env!("CARGO_BIN_EXE_bluegreen")]);
+    command.args(["-c", &script]);
+    command.args(&options.wrapper);
+    command.arg(env!("CARGO_BIN_EXE_bluegreen"));
     clean_environment(&mut command);
     command
         .current_dir(dir)
