@@ -16,7 +16,7 @@ use super::figures::Times;
 use super::page::Block;
 use super::rivals::{Caddy, HaProxy};
 use super::support::backend::Backend;
-use super::support::http::Connection;
+use super::support::http::{Answer, Connection};
 use super::support::provider::{self, Provider};
 use super::support::redis::Redis;
 use super::support::traefik::{Options, Traefik};
@@ -51,6 +51,8 @@ struct Way {
     host: &'static str,
     flips: Times,
     rollbacks: Times,
+    /// Requests that were not answered at all.
+    errors: usize,
 }
 
 /// How it is told the color.
@@ -73,6 +75,7 @@ impl Way {
             host,
             flips,
             rollbacks,
+            errors: 0,
         }
     }
 
@@ -93,7 +96,9 @@ impl Way {
     async fn flip(&mut self, color: &str) -> Duration {
         let began = Instant::now();
         self.set(color).await;
-        until(self.web, self.host, color, began).await
+        let (time, errors) = until(self.web, self.host, color, began).await;
+        self.errors += errors;
+        time
     }
 
     async fn flip_and_regret(&mut self, color: &str, before: &str) {
@@ -142,12 +147,12 @@ pub async fn measure(block: &mut Block) {
 
     let ours = fast[0].flips.median();
     block.line(format!(
-        "{:<48}{:>4}{:>9}{:>9}{:>9}{:>8}{:>14}{:>9}",
-        "", "n", "p50", "p90", "worst", "ratio", "rollback p50", "worst"
+        "{:<46}{:>4}{:>9}{:>9}{:>9}{:>8}{:>14}{:>9}{:>7}",
+        "", "n", "p50", "p90", "worst", "ratio", "rollback p50", "worst", "errors"
     ));
     for way in fast.iter().chain(&slow.ways) {
         block.line(format!(
-            "{:<48}{:>4}{:>9.1}{:>9.1}{:>9.1}{:>8.2}{:>14.1}{:>9.1}",
+            "{:<46}{:>4}{:>9.1}{:>9.1}{:>9.1}{:>8.2}{:>14.1}{:>9.1}{:>7}",
             way.name,
             way.flips.len(),
             way.flips.median(),
@@ -156,11 +161,13 @@ pub async fn measure(block: &mut Block) {
             way.flips.median() / ours,
             way.rollbacks.median(),
             way.rollbacks.worst(),
+            way.errors,
         ));
     }
     block.line("");
     block.line(format!(
-        "in ms; ratio: the median beside the first line's; rollback: {} ms after a flip, n = {ROLLBACKS} and {SLOW_ROLLBACKS}",
+        "in ms; ratio: the median beside the first line's; rollback: {} ms after a flip, n = {ROLLBACKS} and \
+         {SLOW_ROLLBACKS}; errors: requests without an answer",
         REGRET.as_millis()
     ));
 }
@@ -330,20 +337,33 @@ fn write_file(dir: &std::path::Path, url: &str) {
     std::fs::rename(dir.join("routing.tmp"), dir.join("routing.yml")).unwrap();
 }
 
-/// Asks on one connection until the color answers; returns the time since `began`.
-pub async fn until(web: SocketAddr, host: &str, color: &str, began: Instant) -> Duration {
-    let mut connection = Connection::open(web).await.unwrap();
+/// Asks on one connection until the color answers; returns the time since `began`, and how often nothing did.
+pub async fn until(web: SocketAddr, host: &str, color: &str, began: Instant) -> (Duration, usize) {
+    let mut connection = None;
+    let mut errors = 0;
     loop {
-        let answer = connection.get(host, "/", &[]).await.unwrap();
-        if answer.color() == Some(color) {
-            return began.elapsed();
+        match ask(&mut connection, web, host).await {
+            Ok(answer) if answer.color() == Some(color) => return (began.elapsed(), errors),
+            Ok(answer) => assert!(began.elapsed() < PATIENCE, "{host} stays at {answer:?}"),
+            Err(error) => {
+                assert!(began.elapsed() < PATIENCE, "{host}: {error}");
+                errors += 1;
+                connection = None;
+            }
         }
-        assert!(
-            began.elapsed() < PATIENCE,
-            "{host} stays at {:?}",
-            answer.color()
-        );
         // Traefik needs a core to apply the change with.
         tokio::time::sleep(Duration::from_micros(300)).await;
     }
+}
+
+async fn ask(
+    connection: &mut Option<Connection>,
+    web: SocketAddr,
+    host: &str,
+) -> Result<Answer, String> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connection.insert(Connection::open(web).await?),
+    };
+    connection.get(host, "/", &[]).await
 }

@@ -3,6 +3,7 @@
 //! - [`flip`]: from the change to the first answer of the new color, beside every other way that there is
 //! - [`share`]: our own share of it, from the SET to the document on the wire
 //! - [`fanout`]: many polls held by one provider
+//! - [`sidecars`]: many providers on one Redis
 //! - [`size`]: few services and thousands of them
 //! - [`start`]: processes as a whole: `serve` until its first document, `flip --no-wait`
 //! - [`endurance`]: whether the memory stays flat over a hundred thousand changes, and as many connections
@@ -26,6 +27,7 @@ mod page;
 mod process;
 mod rivals;
 mod share;
+mod sidecars;
 mod size;
 mod start;
 #[path = "../../tests/it/support/mod.rs"]
@@ -38,7 +40,15 @@ use page::Block;
 static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
 
 /// The parts, in the order of the page.
-const PARTS: [&str; 6] = ["flip", "share", "fanout", "size", "start", "endurance"];
+const PARTS: [&str; 7] = [
+    "flip",
+    "share",
+    "fanout",
+    "sidecars",
+    "size",
+    "start",
+    "endurance",
+];
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
@@ -64,6 +74,7 @@ async fn main() {
             "flip" => flip::measure(&mut block).await,
             "share" => share::measure(&mut block).await,
             "fanout" => fanout::measure(&mut block).await,
+            "sidecars" => sidecars::measure(&mut block).await,
             "size" => size::measure(&mut block).await,
             "start" => start::measure(&mut block).await,
             _ => endurance::measure(&mut block).await,

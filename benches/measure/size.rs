@@ -90,7 +90,9 @@ async fn one(block: &mut Block, name: &str, config: &str) {
         let began = Instant::now();
         let set = redis::cmd("SET").arg("stack-0").arg(color).to_owned();
         let () = set.query_async(&mut connection).await.unwrap();
-        live.push(until(traefik.web(), "stack-0-0.localhost", color, began).await);
+        let host = "stack-0-0.localhost";
+        let (time, _) = until(traefik.web(), host, color, began).await;
+        live.push(time);
     }
     block.line(format!(
         "{name:<30}{:>8.2} ms{allocations:>10}{:>7} kB{:>9.2} ms{:>7.1} ms{:>9.1} ms",

@@ -7,6 +7,7 @@
 )]
 
 mod care;
+mod chaos;
 mod compose;
 mod config;
 mod containers;

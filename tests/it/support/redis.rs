@@ -62,6 +62,10 @@ impl Redis {
         format!("unix://{}", socket(self.dir.path()).display())
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     pub(crate) fn log(&self) -> &Log {
         &self.log
     }
@@ -106,6 +110,12 @@ impl Redis {
     /// SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// SIGTERM; waits for its end.
+    pub(crate) async fn terminate(&mut self) {
+        self.process.signal("TERM");
+        self.process.wait(Duration::from_secs(10)).await;
     }
 
     /// Starts it again, on the same port and in the same folder; kills it first if it still runs.

@@ -199,6 +199,12 @@ impl Traefik {
         self.process.kill();
     }
 
+    /// SIGTERM; waits for its end.
+    pub(crate) async fn terminate(&mut self) {
+        self.process.signal("TERM");
+        self.process.wait(PATIENCE).await;
+    }
+
     /// Starts it again on the same ports; kills it first if it still runs.
     pub(crate) async fn restart(&mut self) {
         self.kill();

@@ -1,0 +1,121 @@
+//! Faults, one after the other, on a small site under constant load: none loses a request or misroutes one.
+//!
+//! - [`world`]: two Traefiks, each with its provider, on one Redis
+//! - [`network`]: the links between them, which can go bad
+//! - [`fault`]: what can happen, and how it ends
+//! - [`ledger`]: which color was allowed when
+//!
+//! What happens is chosen by a seed, which is printed: `make chaos CHAOS_SEED=7`.
+
+mod fault;
+mod ledger;
+mod network;
+mod world;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+
+use fault::Fault;
+use world::{Aftermath, World};
+
+/// For how long `make chaos` goes on where `CHAOS_SECONDS` does not say.
+const SECONDS: u64 = 300;
+
+/// The short form: every kind of fault once, in a part of the kinds each.
+async fn every_kind(part: usize, of: usize) {
+    let mut rng = rng();
+    let faults = Fault::each(&mut rng);
+    let mut world = World::start().await;
+    for fault in faults.into_iter().skip(part).step_by(of) {
+        let with_change = rng.bool();
+        let aftermath = fault.happen(&mut world, with_change).await;
+        judge(&fault, with_change, &aftermath);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_third_kind_of_fault() {
+    every_kind(0, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_third_kind_of_fault_from_the_second() {
+    every_kind(1, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_third_kind_of_fault_from_the_third() {
+    every_kind(2, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: `make chaos`"]
+async fn faults_at_random() {
+    let mut rng = rng();
+    let seconds = std::env::var("CHAOS_SECONDS").map_or(SECONDS, |text| text.parse().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    let mut world = World::start().await;
+    let mut kinds: BTreeMap<String, Vec<Aftermath>> = BTreeMap::new();
+    while Instant::now() < deadline {
+        let mut faults = Fault::each(&mut rng);
+        let fault = faults.swap_remove(rng.usize(..faults.len()));
+        let with_change = rng.bool();
+        let aftermath = fault.happen(&mut world, with_change).await;
+        println!(
+            "{:<36}{}{:>9.0} ms{:>7} requests{:>5} excused{:>3} failed{:>3} misrouted",
+            format!("{fault:?}"),
+            if with_change { " changed" } else { "        " },
+            aftermath.recovery.as_secs_f64() * 1000.0,
+            aftermath.requests,
+            aftermath.excused,
+            aftermath.failed.len(),
+            aftermath.misrouted.len()
+        );
+        judge(&fault, with_change, &aftermath);
+        kinds.entry(fault.kind()).or_default().push(aftermath);
+    }
+    summary(&mut kinds);
+}
+
+/// A choice by the seed that is given, or by one of its own.
+fn rng() -> Rng {
+    let seed =
+        std::env::var("CHAOS_SEED").map_or_else(|_| fastrand::u64(..), |s| s.parse().unwrap());
+    println!("CHAOS_SEED={seed}");
+    Rng::with_seed(seed)
+}
+
+#[track_caller]
+fn judge(fault: &Fault, with_change: bool, aftermath: &Aftermath) {
+    let changed = if with_change { " with a change" } else { "" };
+    for (what, samples) in [
+        ("failed", &aftermath.failed),
+        ("were misrouted", &aftermath.misrouted),
+    ] {
+        let some: Vec<_> = samples.iter().take(5).collect();
+        let (n, all) = (samples.len(), aftermath.requests);
+        assert!(n == 0, "{fault:?}{changed}: {n} of {all} {what}: {some:#?}");
+    }
+}
+
+/// For each kind how often it happened, and what came of it.
+fn summary(kinds: &mut BTreeMap<String, Vec<Aftermath>>) {
+    println!(
+        "\n{:<34}{:>4}{:>13}{:>11}{:>11}{:>9}",
+        "fault", "n", "confirmed ms", "worst ms", "requests", "excused"
+    );
+    for (kind, all) in kinds {
+        all.sort_by_key(|aftermath| aftermath.recovery);
+        let ms = |i: usize| all[i].recovery.as_secs_f64() * 1000.0;
+        println!(
+            "{kind:<34}{:>4}{:>13.0}{:>11.0}{:>11}{:>9}",
+            all.len(),
+            ms(all.len() / 2),
+            ms(all.len() - 1),
+            all.iter().map(|one| one.requests).sum::<usize>(),
+            all.iter().map(|one| one.excused).sum::<usize>()
+        );
+    }
+}

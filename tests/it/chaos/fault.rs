@@ -1,0 +1,288 @@
+//! The faults: what happens, and how it ends.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+
+use super::network::Quality;
+use super::world::{Aftermath, World};
+use crate::support::eventually;
+
+/// How long a fault lasts that ends by itself.
+const LASTS: Duration = Duration::from_millis(600);
+
+/// On a slow link everything takes so much longer.
+const SLOW: Duration = Duration::from_millis(150);
+
+/// What can happen. The number is that of the edge to which it happens.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Fault {
+    /// None: a plain change.
+    Change,
+    KillProvider(usize),
+    TermProvider(usize),
+    StopProvider(usize),
+    KillTraefik(usize),
+    TermTraefik(usize),
+    StopTraefik(usize),
+    KillRedis,
+    TermRedis,
+    StopRedis,
+    /// It comes back without anything.
+    EmptyRedis,
+    FlushAll,
+    DeleteKey,
+    /// The key holds what is no traffic value.
+    Garbage(&'static str),
+    LargeValue,
+    /// The key holds a list.
+    WrongType,
+    /// Between provider and Redis.
+    Store(usize, Quality),
+    /// Between Traefik and provider.
+    Polls(usize, Quality),
+    FullDisk(usize),
+    UnusableStateDir(usize),
+    BadConfig(usize),
+    /// Several operators flip at once.
+    Operators,
+}
+
+/// What nearly is a traffic value, and isn't.
+const GARBAGE: [&str; 12] = [
+    "greenish",
+    "green,",
+    "GREEN",
+    "green:0",
+    "green:-1",
+    "green:100001",
+    "green green",
+    "blue,green",
+    "green:50,green:50",
+    "",
+    "null",
+    "blue:1;green:1",
+];
+
+impl Fault {
+    /// One of each kind, with what is left open chosen by `rng`.
+    pub(super) fn each(rng: &mut Rng) -> Vec<Self> {
+        let mut edge = || rng.usize(..2);
+        let mut faults = vec![
+            Self::Change,
+            Self::KillProvider(edge()),
+            Self::TermProvider(edge()),
+            Self::StopProvider(edge()),
+            Self::KillTraefik(edge()),
+            Self::TermTraefik(edge()),
+            Self::StopTraefik(edge()),
+            Self::KillRedis,
+            Self::TermRedis,
+            Self::StopRedis,
+            Self::EmptyRedis,
+            Self::FlushAll,
+            Self::DeleteKey,
+            Self::LargeValue,
+            Self::WrongType,
+            Self::FullDisk(edge()),
+            Self::UnusableStateDir(edge()),
+            Self::BadConfig(edge()),
+            Self::Operators,
+        ];
+        for quality in [Quality::Slow(SLOW), Quality::Silent, Quality::Closed] {
+            faults.push(Self::Store(edge(), quality));
+            faults.push(Self::Polls(edge(), quality));
+        }
+        faults.push(Self::Garbage(GARBAGE[rng.usize(..GARBAGE.len())]));
+        faults
+    }
+
+    /// What it is called, whichever edge it happens to.
+    pub(super) fn kind(&self) -> String {
+        let text = format!("{self:?}");
+        text.replace("(0", "(_").replace("(1", "(_")
+    }
+
+    /// It happens, under load; the traffic is changed meanwhile if asked for; it ends; and everything recovers.
+    pub(super) async fn happen(&self, world: &mut World, with_change: bool) -> Aftermath {
+        let load = world.load().await;
+        let began = Instant::now();
+        let gone = self.begin(world).await;
+        let reachable = !matches!(
+            self,
+            Self::KillRedis | Self::TermRedis | Self::StopRedis | Self::EmptyRedis
+        );
+        if with_change && reachable {
+            let idle = world.idle();
+            world.change(&idle).await;
+        }
+        self.end(world, with_change).await;
+        world.aftermath(load, gone, began, Instant::now()).await
+    }
+
+    /// Gives the Traefiks that are away by it.
+    async fn begin(&self, world: &mut World) -> BTreeSet<usize> {
+        let mut gone = BTreeSet::new();
+        match self {
+            Self::Change | Self::Operators => {}
+            Self::KillProvider(i) => world.edges[*i].provider.kill(),
+            Self::TermProvider(i) => {
+                world.edges[*i].provider.terminate().await;
+            }
+            Self::StopProvider(i) => world.edges[*i].provider.stop(),
+            Self::KillTraefik(i) => {
+                gone.insert(*i);
+                world.edges[*i].traefik.kill();
+            }
+            Self::TermTraefik(i) => {
+                gone.insert(*i);
+                world.edges[*i].traefik.terminate().await;
+            }
+            Self::StopTraefik(i) => {
+                gone.insert(*i);
+                world.edges[*i].traefik.stop();
+            }
+            Self::KillRedis => world.redis.kill(),
+            Self::TermRedis => world.redis.terminate().await,
+            Self::StopRedis => world.redis.stop(),
+            Self::EmptyRedis => {
+                world.redis.cli(&["FLUSHALL"]).await;
+                world.redis.kill();
+            }
+            Self::FlushAll => drop(world.redis.cli(&["FLUSHALL"]).await),
+            Self::DeleteKey => drop(world.redis.cli(&["DEL", "active"]).await),
+            Self::Garbage(value) => drop(world.redis.cli(&["SET", "active", value]).await),
+            Self::LargeValue => {
+                // `green`, and then a megabyte of nothing.
+                world.redis.cli(&["SET", "active", "green,"]).await;
+                let far = (1024 * 1024).to_string();
+                world
+                    .redis
+                    .cli(&["SETRANGE", "active", &far, "green"])
+                    .await;
+            }
+            Self::WrongType => {
+                world.redis.cli(&["DEL", "active"]).await;
+                world.redis.cli(&["RPUSH", "active", "green"]).await;
+            }
+            Self::Store(i, quality) => world.edges[*i].store.becomes(*quality),
+            Self::Polls(i, quality) => world.edges[*i].polls.becomes(*quality),
+            Self::FullDisk(i) => fill_disk(&world.edges[*i].provider.state_dir()),
+            Self::UnusableStateDir(i) => {
+                let dir = world.edges[*i].provider.state_dir();
+                fs::rename(&dir, dir.with_extension("away")).unwrap();
+                fs::write(&dir, "no folder").unwrap();
+            }
+            Self::BadConfig(i) => {
+                let provider = &world.edges[*i].provider;
+                let refused = provider.log().count("refused");
+                let good = fs::read_to_string(provider.config()).unwrap();
+                fs::write(provider.config().with_extension("good"), good).unwrap();
+                provider.write_config("stacks: { deals: { servces: {} } }");
+                eventually("it is refused", Duration::from_secs(10), async || {
+                    let now = provider.log().count("refused");
+                    if now > refused { Ok(()) } else { Err(now) }
+                })
+                .await;
+            }
+        }
+        tokio::time::sleep(LASTS).await;
+        gone
+    }
+
+    async fn end(&self, world: &mut World, changed: bool) {
+        match self {
+            Self::Change => {}
+            Self::KillProvider(i) | Self::TermProvider(i) => {
+                world.edges[*i].provider.restart().await;
+            }
+            Self::StopProvider(i) => world.edges[*i].provider.cont(),
+            Self::KillTraefik(i) | Self::TermTraefik(i) => world.edges[*i].traefik.restart().await,
+            Self::StopTraefik(i) => world.edges[*i].traefik.cont(),
+            Self::KillRedis | Self::TermRedis | Self::EmptyRedis => world.redis.restart().await,
+            Self::StopRedis => world.redis.cont(),
+            Self::Store(i, _) => world.edges[*i].store.becomes(Quality::Good),
+            Self::Polls(i, _) => world.edges[*i].polls.becomes(Quality::Good),
+            Self::FullDisk(i) => empty_disk(&world.edges[*i].provider.state_dir()),
+            Self::UnusableStateDir(i) => {
+                let dir = world.edges[*i].provider.state_dir();
+                fs::remove_file(&dir).unwrap();
+                fs::rename(dir.with_extension("away"), &dir).unwrap();
+            }
+            Self::BadConfig(i) => {
+                let provider = &world.edges[*i].provider;
+                let good = provider.config().with_extension("good");
+                provider.write_config(&fs::read_to_string(good).unwrap());
+            }
+            Self::Operators => operators(world).await,
+            Self::FlushAll
+            | Self::DeleteKey
+            | Self::Garbage(_)
+            | Self::LargeValue
+            | Self::WrongType => {}
+        }
+        let lost = matches!(
+            self,
+            Self::EmptyRedis
+                | Self::FlushAll
+                | Self::DeleteKey
+                | Self::Garbage(_)
+                | Self::LargeValue
+                | Self::WrongType
+        );
+        if lost && (!changed || *self == Self::EmptyRedis) {
+            // It was not the color that moved: the load has judged that. Now the operator says it again.
+            let color = world.color.clone();
+            world.change(&color).await;
+        }
+    }
+}
+
+/// Three operators, none of whom knows of the others.
+async fn operators(world: &mut World) {
+    world.ledger.allow("blue");
+    world.ledger.allow("green");
+    let idle = world.idle();
+    let flip = |color: &str| {
+        let args = ["flip", color, "--no-verify", "--timeout", "20s"];
+        world.command(&args).any_code().run()
+    };
+    let (first, second, third) = tokio::join!(flip(&idle), flip(&world.color), flip(&idle));
+    for run in [first, second, third] {
+        // Done, not all confirmed in time because somebody else flipped, or somebody else did or is at it.
+        assert!(matches!(run.code, 0 | 5 | 7), "{run:?}");
+    }
+    world.color = world.redis.cli(&["GET", "active"]).await;
+    assert!(["blue", "green", ""].contains(&&*world.color));
+    if world.color.is_empty() {
+        world.color = "blue".to_owned();
+    }
+    let history = world.command(&["history", "--json"]).run().await.json();
+    let newest = &history["history"][0]["to"];
+    assert!(newest.is_null() || *newest == *world.color, "{history}");
+    let lease = world.redis.cli(&["GET", "{active}:lease"]).await;
+    assert_eq!(lease, "", "the lease is still there");
+}
+
+/// A disk of its own, without room. Where that can't be, nothing is done, and it says so.
+fn fill_disk(dir: &std::path::Path) {
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=4k", "bluegreen-chaos"])
+        .arg(dir)
+        .status();
+    if mounted.is_ok_and(|status| status.success()) {
+        fs::write(dir.join("everything"), vec![0; 4096]).unwrap();
+    } else {
+        println!("SKIPPED: no disk can be mounted here, so none was full");
+    }
+}
+
+fn empty_disk(dir: &std::path::Path) {
+    if dir.join("everything").exists() {
+        let status = Command::new("umount").arg(dir).status().unwrap();
+        assert!(status.success());
+    }
+}
