@@ -34,16 +34,11 @@ pub struct LastGood {
 }
 
 impl LastGood {
-    /// The file in this state directory, which is made where it does not exist.
-    ///
-    /// # Errors
-    ///
-    /// Where the directory can't be made.
-    pub fn in_dir(state_dir: &Path) -> io::Result<Self> {
-        fs::create_dir_all(state_dir)?;
-        Ok(Self {
+    /// The file in this state directory.
+    pub fn in_dir(state_dir: &Path) -> Self {
+        Self {
             path: state_dir.join(FILE),
-        })
+        }
     }
 
     /// What was kept, by stack. A file that does not exist holds nothing.
@@ -62,26 +57,31 @@ impl LastGood {
         }
     }
 
-    /// Keeps this traffic. A crash at any moment leaves the old file or the new one, whole.
+    /// Keeps this traffic, in a state directory that is made where it does not exist. A crash at any moment leaves the old file or the new one, whole.
     ///
     /// # Errors
     ///
     /// Where the file can't be written, such as on a full disk.
     pub fn save(&self, traffic: &BTreeMap<String, Kept>) -> io::Result<()> {
         let bytes = serde_json::to_vec_pretty(traffic)?;
+        if let Some(dir) = self.path.parent() {
+            fs::create_dir_all(dir)?;
+        }
         write_atomically(&self.path, &bytes)
     }
 }
 
+/// After a failure the disk is tried again so often: what is on it is wrong meanwhile.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Keeps on disk what is to be there, whenever it changes, until nobody tells any more. A disk that fails is logged
-/// once and tried again at the next change and every ten seconds.
+/// once, unless it has `failed` before, and tried again at the next change and every second.
 pub async fn keep(
     file: LastGood,
     mut told: watch::Receiver<BTreeMap<String, Kept>>,
+    mut failed: bool,
     errors: impl Fn(),
 ) {
-    const RETRY: Duration = Duration::from_secs(10);
-    let mut failed = false;
     loop {
         let last = tokio::select! {
             changed = told.changed() => changed.is_err(),
@@ -90,6 +90,13 @@ pub async fn keep(
         let kept = told.borrow_and_update().clone();
         if last && !failed {
             return;
+        }
+        // Where nothing is known yet, nothing is wrong on disk.
+        if kept.is_empty() {
+            if last {
+                return;
+            }
+            continue;
         }
         let file = file.clone();
         let saved = tokio::task::spawn_blocking(move || file.save(&kept)).await;

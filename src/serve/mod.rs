@@ -30,7 +30,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -113,7 +113,8 @@ pub async fn run(
     } = settings;
     let address = listener.local_addr()?;
     let certificate = certificate_for(&config, &state_dir)?;
-    let (last_good, on_disk) = open_state_dir(&state_dir);
+    let file = LastGood::in_dir(&state_dir);
+    let (on_disk, usable) = open_state_dir(&state_dir, &file);
     let writer = Writer::new(config, certificate, on_disk);
     let state = writer.state();
     let shared = Arc::new(Shared {
@@ -156,15 +157,11 @@ pub async fn run(
         follow_sender,
         outside_sender,
     ));
-    let keeper = last_good.map(|file| {
-        let state = Arc::clone(&state);
-        tokio::spawn(last_good::keep(file, kept, move || {
-            state
-                .counters
-                .disk_errors
-                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }))
-    });
+    let counted = Arc::clone(&state);
+    let keeper = tokio::spawn(last_good::keep(file, kept, !usable, move || {
+        let errors = &counted.counters.disk_errors;
+        errors.fetch_add(1, Ordering::Relaxed);
+    }));
 
     // What the store says first decides between the key and the disk; it answers, or fails, in a second or two. The
     // polls that come before wait in the listener's queue.
@@ -186,9 +183,7 @@ pub async fn run(
     background.shutdown().await;
     reporter::farewell(&shared, &store).await;
     writer.await.ok();
-    if let Some(keeper) = keeper {
-        keeper.await.ok();
-    }
+    keeper.await.ok();
     served
 }
 
@@ -243,19 +238,20 @@ fn certificate_for(config: &Config, state_dir: &Path) -> io::Result<Option<Certi
 /// What the state directory holds, by stack; none where that is damaged.
 type OnDisk = Option<BTreeMap<String, last_good::Kept>>;
 
-/// The state directory's file and what it holds. A directory that can't be used is no reason not to serve.
-fn open_state_dir(state_dir: &Path) -> (Option<LastGood>, OnDisk) {
-    let dir = state_dir.display();
-    let file = LastGood::in_dir(state_dir).inspect_err(|error| {
-        tracing::error!(%error, "the state directory {dir} can't be used: the last good traffic is kept in memory only");
-    });
-    let Ok(file) = file else {
-        return (None, Some(BTreeMap::new()));
-    };
+/// What the state directory holds, and whether it can be used at all. One that can't is no reason not to serve.
+fn open_state_dir(state_dir: &Path, file: &LastGood) -> (OnDisk, bool) {
+    if let Err(error) = std::fs::create_dir_all(state_dir) {
+        tracing::error!(
+            %error,
+            "the state directory {} can't be used: until it can, the last good traffic is kept in memory only",
+            state_dir.display()
+        );
+        return (Some(BTreeMap::new()), false);
+    }
     let on_disk = file.load().inspect_err(|error| {
         tracing::error!(%error, "the last good traffic on disk can't be read and is not used");
     });
-    (Some(file), on_disk.ok())
+    (on_disk.ok(), true)
 }
 
 /// `host:port/` and a part that differs with each start, so that a new provider is not taken for the one before it.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use fault::Fault;
+use fault::{Event, Fault};
 use world::{Aftermath, World};
 
 /// For how long `make chaos` goes on where `CHAOS_SECONDS` does not say.
@@ -29,9 +29,12 @@ async fn every_kind(part: usize, of: usize) {
     let faults = Fault::each(&mut rng);
     let mut world = World::start().await;
     for fault in faults.into_iter().skip(part).step_by(of) {
-        let with_change = rng.bool();
-        let aftermath = fault.happen(&mut world, with_change).await;
-        judge(&fault, with_change, &aftermath);
+        let event = Event {
+            faults: vec![fault],
+            with_change: rng.bool(),
+        };
+        let aftermath = event.happen(&mut world).await;
+        judge(&event, &aftermath);
     }
 }
 
@@ -59,22 +62,20 @@ async fn faults_at_random() {
     let mut world = World::start().await;
     let mut kinds: BTreeMap<String, Vec<Aftermath>> = BTreeMap::new();
     while Instant::now() < deadline {
-        let mut faults = Fault::each(&mut rng);
-        let fault = faults.swap_remove(rng.usize(..faults.len()));
-        let with_change = rng.bool();
-        let aftermath = fault.happen(&mut world, with_change).await;
+        let event = Event::any(&mut rng);
+        let aftermath = event.happen(&mut world).await;
         println!(
-            "{:<36}{}{:>9.0} ms{:>7} requests{:>5} excused{:>3} failed{:>3} misrouted",
-            format!("{fault:?}"),
-            if with_change { " changed" } else { "        " },
+            "{:<58}{:<8}{:>6.0} ms{:>7} requests{:>5} excused{:>3} failed{:>3} misrouted",
+            format!("{:?}", event.faults),
+            if event.with_change { "changed" } else { "" },
             aftermath.recovery.as_secs_f64() * 1000.0,
             aftermath.requests,
             aftermath.excused,
             aftermath.failed.len(),
             aftermath.misrouted.len()
         );
-        judge(&fault, with_change, &aftermath);
-        kinds.entry(fault.kind()).or_default().push(aftermath);
+        judge(&event, &aftermath);
+        kinds.entry(event.kind()).or_default().push(aftermath);
     }
     summary(&mut kinds);
 }
@@ -88,15 +89,14 @@ fn rng() -> Rng {
 }
 
 #[track_caller]
-fn judge(fault: &Fault, with_change: bool, aftermath: &Aftermath) {
-    let changed = if with_change { " with a change" } else { "" };
+fn judge(event: &Event, aftermath: &Aftermath) {
     for (what, samples) in [
         ("failed", &aftermath.failed),
         ("were misrouted", &aftermath.misrouted),
     ] {
         let some: Vec<_> = samples.iter().take(5).collect();
         let (n, all) = (samples.len(), aftermath.requests);
-        assert!(n == 0, "{fault:?}{changed}: {n} of {all} {what}: {some:#?}");
+        assert!(n == 0, "{event:?}: {n} of {all} {what}: {some:#?}");
     }
 }
 

@@ -100,27 +100,51 @@ impl Fault {
         faults
     }
 
-    /// What it is called, whichever edge it happens to.
+    /// What it is called, whatever it happens to.
     pub(super) fn kind(&self) -> String {
+        let quality = match self {
+            Self::Store(_, quality) | Self::Polls(_, quality) => format!(" {quality:?}"),
+            _ => String::new(),
+        };
         let text = format!("{self:?}");
-        text.replace("(0", "(_").replace("(1", "(_")
+        let (name, _) = text.split_once('(').unwrap_or((&text, ""));
+        format!("{name}{quality}")
     }
 
-    /// It happens, under load; the traffic is changed meanwhile if asked for; it ends; and everything recovers.
-    pub(super) async fn happen(&self, world: &mut World, with_change: bool) -> Aftermath {
-        let load = world.load().await;
-        let began = Instant::now();
-        let gone = self.begin(world).await;
-        let reachable = !matches!(
+    /// What it happens to: no two faults at once happen to the same.
+    fn concerns(&self) -> String {
+        match self {
+            Self::Change | Self::Operators => "operators".to_owned(),
+            // A provider that starts needs its disk.
+            Self::KillProvider(i)
+            | Self::TermProvider(i)
+            | Self::StopProvider(i)
+            | Self::FullDisk(i)
+            | Self::UnusableStateDir(i)
+            | Self::BadConfig(i) => format!("provider {i}"),
+            Self::KillTraefik(i) | Self::TermTraefik(i) | Self::StopTraefik(i) => {
+                format!("traefik {i}")
+            }
+            Self::KillRedis
+            | Self::TermRedis
+            | Self::StopRedis
+            | Self::EmptyRedis
+            | Self::FlushAll
+            | Self::DeleteKey
+            | Self::Garbage(_)
+            | Self::LargeValue
+            | Self::WrongType => "redis".to_owned(),
+            Self::Store(i, _) => format!("store link {i}"),
+            Self::Polls(i, _) => format!("polls link {i}"),
+        }
+    }
+
+    /// Whether Redis takes a change while it lasts.
+    fn leaves_redis(&self) -> bool {
+        !matches!(
             self,
             Self::KillRedis | Self::TermRedis | Self::StopRedis | Self::EmptyRedis
-        );
-        if with_change && reachable {
-            let idle = world.idle();
-            world.change(&idle).await;
-        }
-        self.end(world, with_change).await;
-        world.aftermath(load, gone, began, Instant::now()).await
+        )
     }
 
     /// Gives the Traefiks that are away by it.
@@ -189,11 +213,10 @@ impl Fault {
                 .await;
             }
         }
-        tokio::time::sleep(LASTS).await;
         gone
     }
 
-    async fn end(&self, world: &mut World, changed: bool) {
+    async fn end(&self, world: &mut World) {
         match self {
             Self::Change => {}
             Self::KillProvider(i) | Self::TermProvider(i) => {
@@ -224,7 +247,11 @@ impl Fault {
             | Self::LargeValue
             | Self::WrongType => {}
         }
-        let lost = matches!(
+    }
+
+    /// Whether the key says nothing, or nothing of use, from then on.
+    fn loses_the_key(&self) -> bool {
+        matches!(
             self,
             Self::EmptyRedis
                 | Self::FlushAll
@@ -232,12 +259,70 @@ impl Fault {
                 | Self::Garbage(_)
                 | Self::LargeValue
                 | Self::WrongType
-        );
-        if lost && (!changed || *self == Self::EmptyRedis) {
-            // It was not the color that moved: the load has judged that. Now the operator says it again.
+        )
+    }
+}
+
+/// Faults that happen at once, and whether the traffic is changed meanwhile.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) faults: Vec<Fault>,
+    pub(super) with_change: bool,
+}
+
+impl Event {
+    /// One fault, or two that happen to different things.
+    pub(super) fn any(rng: &mut Rng) -> Self {
+        let mut all = Fault::each(rng);
+        let mut faults = vec![all.swap_remove(rng.usize(..all.len()))];
+        if rng.bool() {
+            let other = all.swap_remove(rng.usize(..all.len()));
+            faults.push(other);
+            let [one, other] = [0, 1].map(|i| faults[i].concerns());
+            // Operators need all that the others take away.
+            if one == other || [one, other].contains(&"operators".to_owned()) {
+                faults.pop();
+            }
+        }
+        let with_change = rng.bool();
+        Self {
+            faults,
+            with_change,
+        }
+    }
+
+    /// What it is called.
+    pub(super) fn kind(&self) -> String {
+        match &*self.faults {
+            [one] => one.kind(),
+            _ => "two at once".to_owned(),
+        }
+    }
+
+    /// It happens, under load; it ends; and everything recovers.
+    pub(super) async fn happen(&self, world: &mut World) -> Aftermath {
+        let load = world.load().await;
+        let began = Instant::now();
+        let mut gone = BTreeSet::new();
+        for fault in &self.faults {
+            gone.extend(fault.begin(world).await);
+        }
+        tokio::time::sleep(LASTS).await;
+        let changed = self.with_change && self.faults.iter().all(Fault::leaves_redis);
+        if changed {
+            let idle = world.idle();
+            world.change(&idle).await;
+        }
+        for fault in &self.faults {
+            fault.end(world).await;
+        }
+        if !changed && self.faults.iter().any(Fault::loses_the_key) {
+            // It was not the color that moved: the load judges that. Now the operator says it again.
             let color = world.color.clone();
             world.change(&color).await;
         }
+        let ended = Instant::now();
+        world.aftermath(load, gone, began, ended).await
     }
 }
 

@@ -219,9 +219,14 @@ async fn a_state_directory_that_cannot_be_used_is_said_once() {
     logged(&provider, "can't be used", 1).await;
     logged(&provider, "ERROR", 1).await;
 
+    // Once it can be used, it is: what it would tell of an earlier time is worse than nothing.
+    fs::remove_file(&dir).unwrap();
+    on_disk(&provider, "blue").await;
+    logged(&provider, "on disk again", 1).await;
+
     // A directory in the place of the file.
     provider.kill();
-    fs::remove_file(&dir).unwrap();
+    fs::remove_dir_all(&dir).unwrap();
     fs::create_dir_all(dir.join("traffic.json/in-the-way")).unwrap();
     provider.restart().await;
     for color in ["green", "blue", "green"] {
