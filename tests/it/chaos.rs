@@ -1,6 +1,7 @@
 //! Faults, one after the other, on a small site under constant load: none loses a request or misroutes one.
 //!
 //! - [`world`]: two Traefiks, each with its provider, on one Redis
+//! - [`keys`]: Redis, alone or watched by Sentinels
 //! - [`network`]: the links between them, which can go bad
 //! - [`fault`]: what can happen, and how it ends
 //! - [`ledger`]: which color was allowed when
@@ -8,6 +9,7 @@
 //! What happens is chosen by a seed, which is printed: `make chaos CHAOS_SEED=7`.
 
 mod fault;
+mod keys;
 mod ledger;
 mod network;
 mod world;
@@ -18,20 +20,30 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use fault::{Event, Fault};
+use keys::Keys;
 use world::{Aftermath, World};
 
 /// For how long `make chaos` goes on where `CHAOS_SECONDS` does not say.
 const SECONDS: u64 = 300;
 
-/// The short form: every kind of fault once, in a part of the kinds each.
+/// The short form: every kind of fault once, in a part of the kinds each, and what only two at once can show.
 async fn every_kind(part: usize, of: usize) {
     let mut rng = rng();
-    let faults = Fault::each(&mut rng);
-    let mut world = World::start().await;
-    for fault in faults.into_iter().skip(part).step_by(of) {
+    let one = Fault::each(&mut rng).into_iter().map(|fault| vec![fault]);
+    let two = [
+        vec![Fault::KillProvider(0), Fault::StopRedis],
+        vec![Fault::TermProvider(1), Fault::FlushAll],
+        vec![Fault::KillProvider(1), Fault::EmptyRedis],
+    ];
+    let mut world = World::start(Keys::of_one().await).await;
+    for faults in one.chain(two).skip(part).step_by(of) {
+        // So that what moves to the first color by mistake is seen.
+        world.change("green").await;
+        world.settled().await;
+        let with_change = rng.bool();
         let event = Event {
-            faults: vec![fault],
-            with_change: rng.bool(),
+            faults,
+            with_change,
         };
         let aftermath = event.happen(&mut world).await;
         judge(&event, &aftermath);
@@ -54,15 +66,40 @@ async fn every_third_kind_of_fault_from_the_third() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_dies_under_sentinels() {
+    let mut rng = rng();
+    let mut world = World::start(Keys::watched().await).await;
+    for fault in [Fault::Failover, Fault::KillPrimary] {
+        let event = Event {
+            faults: vec![fault],
+            with_change: rng.bool(),
+        };
+        let aftermath = event.happen(&mut world).await;
+        judge(&event, &aftermath);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes: `make chaos`"]
 async fn faults_at_random() {
+    let world = World::start(Keys::of_one().await).await;
+    at_random(world, Event::any).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: `make chaos`"]
+async fn failovers_at_random() {
+    let world = World::start(Keys::watched().await).await;
+    at_random(world, Event::any_with_sentinels).await;
+}
+
+async fn at_random(mut world: World, next: fn(&mut Rng) -> Event) {
     let mut rng = rng();
     let seconds = std::env::var("CHAOS_SECONDS").map_or(SECONDS, |text| text.parse().unwrap());
     let deadline = Instant::now() + Duration::from_secs(seconds);
-    let mut world = World::start().await;
     let mut kinds: BTreeMap<String, Vec<Aftermath>> = BTreeMap::new();
     while Instant::now() < deadline {
-        let event = Event::any(&mut rng);
+        let event = next(&mut rng);
         let aftermath = event.happen(&mut world).await;
         println!(
             "{:<58}{:<8}{:>6.0} ms{:>7} requests{:>5} excused{:>3} failed{:>3} misrouted",

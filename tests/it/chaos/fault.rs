@@ -49,6 +49,13 @@ pub(super) enum Fault {
     BadConfig(usize),
     /// Several operators flip at once.
     Operators,
+    /// An operator has the Sentinels make the replica the primary.
+    Failover,
+    /// The primary dies, and the Sentinels notice.
+    KillPrimary,
+    /// The primary hangs, and later believes that it still is the primary.
+    StopPrimary,
+    StopSentinel(usize),
 }
 
 /// What nearly is a traffic value, and isn't.
@@ -100,6 +107,17 @@ impl Fault {
         faults
     }
 
+    /// One of each kind of what happens where Sentinels watch.
+    pub(super) fn each_with_sentinels(rng: &mut Rng) -> Vec<Self> {
+        let sentinel = rng.usize(..3);
+        vec![
+            Self::Failover,
+            Self::StopSentinel(sentinel),
+            Self::KillPrimary,
+            Self::StopPrimary,
+        ]
+    }
+
     /// What it is called, whatever it happens to.
     pub(super) fn kind(&self) -> String {
         let quality = match self {
@@ -133,7 +151,11 @@ impl Fault {
             | Self::DeleteKey
             | Self::Garbage(_)
             | Self::LargeValue
-            | Self::WrongType => "redis".to_owned(),
+            | Self::WrongType
+            | Self::Failover
+            | Self::KillPrimary
+            | Self::StopPrimary
+            | Self::StopSentinel(_) => "redis".to_owned(),
             Self::Store(i, _) => format!("store link {i}"),
             Self::Polls(i, _) => format!("polls link {i}"),
         }
@@ -169,30 +191,37 @@ impl Fault {
                 gone.insert(*i);
                 world.edges[*i].traefik.stop();
             }
-            Self::KillRedis => world.redis.kill(),
-            Self::TermRedis => world.redis.terminate().await,
-            Self::StopRedis => world.redis.stop(),
+            Self::KillRedis => world.keys.primary().kill(),
+            Self::TermRedis => world.keys.primary().terminate().await,
+            Self::StopRedis => world.keys.primary().stop(),
             Self::EmptyRedis => {
-                world.redis.cli(&["FLUSHALL"]).await;
-                world.redis.kill();
+                world.keys.cli(&["FLUSHALL"]).await;
+                world.keys.primary().kill();
             }
-            Self::FlushAll => drop(world.redis.cli(&["FLUSHALL"]).await),
-            Self::DeleteKey => drop(world.redis.cli(&["DEL", "active"]).await),
-            Self::Garbage(value) => drop(world.redis.cli(&["SET", "active", value]).await),
+            Self::FlushAll => drop(world.keys.cli(&["FLUSHALL"]).await),
+            Self::DeleteKey => drop(world.keys.cli(&["DEL", "active"]).await),
+            Self::Garbage(value) => drop(world.keys.cli(&["SET", "active", value]).await),
             Self::LargeValue => {
                 // `green`, and then a megabyte of nothing.
-                world.redis.cli(&["SET", "active", "green,"]).await;
+                world.keys.cli(&["SET", "active", "green,"]).await;
                 let far = (1024 * 1024).to_string();
-                world
-                    .redis
-                    .cli(&["SETRANGE", "active", &far, "green"])
-                    .await;
+                world.keys.cli(&["SETRANGE", "active", &far, "green"]).await;
             }
             Self::WrongType => {
-                world.redis.cli(&["DEL", "active"]).await;
-                world.redis.cli(&["RPUSH", "active", "green"]).await;
+                world.keys.cli(&["DEL", "active"]).await;
+                world.keys.cli(&["RPUSH", "active", "green"]).await;
             }
-            Self::Store(i, quality) => world.edges[*i].store.becomes(*quality),
+            Self::Failover => world.keys.fail_over().await,
+            Self::KillPrimary => {
+                world.keys.primary().kill();
+                world.keys.other_is_primary().await;
+            }
+            Self::StopPrimary => {
+                world.keys.primary().stop();
+                world.keys.other_is_primary().await;
+            }
+            Self::StopSentinel(i) => world.keys.signal_sentinel(*i, "STOP"),
+            Self::Store(i, quality) => world.edges[*i].store().becomes(*quality),
             Self::Polls(i, quality) => world.edges[*i].polls.becomes(*quality),
             Self::FullDisk(i) => fill_disk(&world.edges[*i].provider.state_dir()),
             Self::UnusableStateDir(i) => {
@@ -225,9 +254,11 @@ impl Fault {
             Self::StopProvider(i) => world.edges[*i].provider.cont(),
             Self::KillTraefik(i) | Self::TermTraefik(i) => world.edges[*i].traefik.restart().await,
             Self::StopTraefik(i) => world.edges[*i].traefik.cont(),
-            Self::KillRedis | Self::TermRedis | Self::EmptyRedis => world.redis.restart().await,
-            Self::StopRedis => world.redis.cont(),
-            Self::Store(i, _) => world.edges[*i].store.becomes(Quality::Good),
+            Self::KillRedis | Self::TermRedis | Self::EmptyRedis => {
+                world.keys.primary().restart().await
+            }
+            Self::StopRedis => world.keys.primary().cont(),
+            Self::Store(i, _) => world.edges[*i].store().becomes(Quality::Good),
             Self::Polls(i, _) => world.edges[*i].polls.becomes(Quality::Good),
             Self::FullDisk(i) => empty_disk(&world.edges[*i].provider.state_dir()),
             Self::UnusableStateDir(i) => {
@@ -241,7 +272,11 @@ impl Fault {
                 provider.write_config(&fs::read_to_string(good).unwrap());
             }
             Self::Operators => operators(world).await,
-            Self::FlushAll
+            Self::KillPrimary => world.keys.replica().restart().await,
+            Self::StopPrimary => world.keys.replica().cont(),
+            Self::StopSentinel(i) => world.keys.signal_sentinel(*i, "CONT"),
+            Self::Failover
+            | Self::FlushAll
             | Self::DeleteKey
             | Self::Garbage(_)
             | Self::LargeValue
@@ -291,6 +326,15 @@ impl Event {
         }
     }
 
+    /// One fault of those where Sentinels watch.
+    pub(super) fn any_with_sentinels(rng: &mut Rng) -> Self {
+        let mut all = Fault::each_with_sentinels(rng);
+        Self {
+            faults: vec![all.swap_remove(rng.usize(..all.len()))],
+            with_change: rng.bool(),
+        }
+    }
+
     /// What it is called.
     pub(super) fn kind(&self) -> String {
         match &*self.faults {
@@ -301,6 +345,7 @@ impl Event {
 
     /// It happens, under load; it ends; and everything recovers.
     pub(super) async fn happen(&self, world: &mut World) -> Aftermath {
+        world.keys.can_fail_over().await;
         let load = world.load().await;
         let began = Instant::now();
         let mut gone = BTreeSet::new();
@@ -340,7 +385,7 @@ async fn operators(world: &mut World) {
         // Done, not all confirmed in time because somebody else flipped, or somebody else did or is at it.
         assert!(matches!(run.code, 0 | 5 | 7), "{run:?}");
     }
-    world.color = world.redis.cli(&["GET", "active"]).await;
+    world.color = world.keys.cli(&["GET", "active"]).await;
     assert!(["blue", "green", ""].contains(&&*world.color));
     if world.color.is_empty() {
         world.color = "blue".to_owned();
@@ -348,7 +393,7 @@ async fn operators(world: &mut World) {
     let history = world.command(&["history", "--json"]).run().await.json();
     let newest = &history["history"][0]["to"];
     assert!(newest.is_null() || *newest == *world.color, "{history}");
-    let lease = world.redis.cli(&["GET", "{active}:lease"]).await;
+    let lease = world.keys.cli(&["GET", "{active}:lease"]).await;
     assert_eq!(lease, "", "the lease is still there");
 }
 

@@ -1,9 +1,10 @@
-//! The world in which the faults happen: two Traefiks, each with a provider of its own, both on one Redis, and links
-//! between them that can go bad. Constant load on both Traefiks.
+//! The world in which the faults happen: two Traefiks, each with a provider of its own, both on one Redis, and links between
+//! them that can go bad. Constant load on both Traefiks.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::keys::Keys;
 use super::ledger::Ledger;
 use super::network::Link;
 use crate::support::backend::Backend;
@@ -11,7 +12,6 @@ use crate::support::cli::Cli;
 use crate::support::eventually;
 use crate::support::load::{self, Load, Sample};
 use crate::support::provider::{self, Provider};
-use crate::support::redis::Redis;
 use crate::support::stack::HOSTS;
 use crate::support::traefik::{Options, Traefik};
 
@@ -28,7 +28,7 @@ const EDGES: [&str; 2] = ["edge-1", "edge-2"];
 /// All that runs.
 pub(super) struct World {
     pub(super) edges: [Edge; 2],
-    pub(super) redis: Redis,
+    pub(super) keys: Keys,
     pub(super) ledger: Ledger,
     /// What was set last.
     pub(super) color: String,
@@ -41,8 +41,8 @@ pub(super) struct Edge {
     pub(super) provider: Provider,
     /// Between the Traefik and its provider.
     pub(super) polls: Link,
-    /// Between the provider and Redis.
-    pub(super) store: Link,
+    /// Between the provider and Redis, where that is one server.
+    store: Option<Link>,
 }
 
 /// What came of one fault.
@@ -57,8 +57,7 @@ pub(super) struct Aftermath {
 }
 
 impl World {
-    pub(super) async fn start() -> Self {
-        let redis = Redis::start_with(&["--appendonly", "yes"]).await;
+    pub(super) async fn start(mut keys: Keys) -> Self {
         let mut services = Vec::new();
         let mut config =
             String::from("defaultCertificate: generated\nstacks:\n  deals:\n    services:\n");
@@ -73,12 +72,12 @@ impl World {
         }
         // One after the other: of two that start at once on an empty store neither knows of the other.
         let edges = [
-            Edge::start(EDGES[0], &config, &redis).await,
-            Edge::start(EDGES[1], &config, &redis).await,
+            Edge::start(EDGES[0], &config, &mut keys).await,
+            Edge::start(EDGES[1], &config, &mut keys).await,
         ];
         let mut world = Self {
             edges,
-            redis,
+            keys,
             ledger: Ledger::new("blue"),
             color: "blue".to_owned(),
             _services: services,
@@ -102,7 +101,7 @@ impl World {
     pub(super) async fn change(&mut self, color: &str) {
         self.ledger.allow(color);
         self.color = color.to_owned();
-        self.redis.cli(&["SET", "active", color]).await;
+        self.keys.cli(&["SET", "active", color]).await;
     }
 
     /// Waits until every provider serves the color that was set last, every instance has confirmed it, and it answers.
@@ -158,14 +157,19 @@ impl World {
     /// A command of an operator.
     pub(super) fn command(&self, args: &[&str]) -> Cli {
         let run = Cli::new(args).config(self.edges[0].provider.config());
-        run.store(&self.redis.url()).any_stdout().any_stderr()
+        run.store(&self.keys.url()).any_stdout().any_stderr()
     }
 }
 
 impl Edge {
-    async fn start(name: &str, config: &str, redis: &Redis) -> Self {
-        let store = Link::to(([127, 0, 0, 1], redis.port()).into()).await;
-        let url = format!("redis://{}", store.address());
+    async fn start(name: &str, config: &str, keys: &mut Keys) -> Self {
+        let mut url = keys.url();
+        let mut store = None;
+        if url.starts_with("redis://") {
+            let link = Link::to(([127, 0, 0, 1], keys.primary().port()).into()).await;
+            url = format!("redis://{}", link.address());
+            store = Some(link);
+        }
         let provider = provider::Options::new(config, &url).start().await;
         let polls = Link::to(provider.address()).await;
         let endpoint = format!("http://{}/traefik", polls.address());
@@ -177,6 +181,10 @@ impl Edge {
             polls,
             store,
         }
+    }
+
+    pub(super) fn store(&self) -> &Link {
+        self.store.as_ref().expect("it is one server")
     }
 
     async fn load(&self) -> load::Running {
