@@ -122,7 +122,7 @@ impl Change<'_> {
         let mut unanswered = false;
         loop {
             let outcome = async {
-                let mut session = self.common.store.connect().await?;
+                let mut session = self.common.store.connect(key).await?;
                 let outcome = session.set(key, &expected, entry).await?;
                 let newest = match outcome {
                     // A write that was not answered may have been done all the same.

@@ -41,7 +41,7 @@ impl Before {
 /// Where the store can't be reached.
 pub async fn look(store: &Store, stack: &Stack) -> Result<Before, Failure> {
     let failed = |error| Failure::store(store, &error, NOTHING_CHANGED);
-    let mut session = store.connect().await.map_err(failed)?;
+    let mut session = store.connect(&stack.key).await.map_err(failed)?;
     let mut keys = session
         .read(std::slice::from_ref(&stack.key))
         .await

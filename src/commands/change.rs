@@ -164,7 +164,12 @@ impl Change<'_> {
         let entry = self.entry(from, &self.to, self.why());
         let mut session = match session {
             Some(session) => session,
-            None => self.common.store.connect().await.map_err(failed)?,
+            None => self
+                .common
+                .store
+                .connect(&self.stack.key)
+                .await
+                .map_err(failed)?,
         };
         let outcome = match session.set(&self.stack.key, expected, &entry).await {
             Err(StoreError::Unknown(reason)) => self.look_for(&entry, reason).await?,
@@ -302,7 +307,7 @@ impl Change<'_> {
     async fn look_for(&self, entry: &Entry, reason: String) -> Result<Outcome, Failure> {
         let until = Instant::now() + LOOK_FOR_WRITE.min(self.common.timeout);
         while Instant::now() < until {
-            if let Ok(mut session) = self.common.store.connect().await
+            if let Ok(mut session) = self.common.store.connect(&self.stack.key).await
                 && let Ok(newest) = session.history(&self.stack.key, 1).await
                 && newest.first() == Some(entry)
             {

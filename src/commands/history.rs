@@ -34,7 +34,7 @@ impl History {
         let (name, stack) = common.stack(&config)?;
         let entries = block_on(async {
             let failed = |error| Failure::store(&common.store, &error, "");
-            let mut session = common.store.connect().await.map_err(failed)?;
+            let mut session = common.store.connect(&stack.key).await.map_err(failed)?;
             session
                 .history(&stack.key, limit.max(1))
                 .await

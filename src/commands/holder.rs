@@ -29,7 +29,7 @@ impl Holder {
         let lease = Lease::new(what);
         let until = Instant::now() + WAIT_FOR_ANSWER.min(common.timeout);
         let taken = async || {
-            let mut session = common.store.connect().await?;
+            let mut session = common.store.connect(key).await?;
             let other = session.take_lease(key, &lease).await?;
             Ok((session, other))
         };
@@ -70,7 +70,7 @@ impl Holder {
         // A renewal that is under way would take it again.
         self.renewal.abort();
         (&mut self.renewal).await.ok();
-        if let Ok(mut session) = self.store.connect().await {
+        if let Ok(mut session) = self.store.connect(&self.key).await {
             session.release_lease(&self.key, &self.lease).await.ok();
         }
     }
@@ -88,7 +88,7 @@ async fn renew(session: Session, store: Store, key: String, lease: Lease) {
     loop {
         tokio::time::sleep(RENEW_EVERY).await;
         if session.is_none() {
-            session = store.connect().await.ok();
+            session = store.connect(&key).await.ok();
         }
         if let Some(connected) = &mut session
             && let Err(error) = connected.take_lease(&key, &lease).await

@@ -46,7 +46,9 @@ impl Status {
         block_on(async {
             loop {
                 let failed = |error| Failure::store(&common.store, &error, "");
-                let mut session = common.store.connect().await.map_err(failed)?;
+                let key = config.stacks.values().next().map(|stack| &*stack.key);
+                let session = common.store.connect(key.unwrap_or_default()).await;
+                let mut session = session.map_err(failed)?;
                 loop {
                     let views = read(&mut session, &config, only).await.map_err(failed)?;
                     show(common, &views, watch);

@@ -92,7 +92,7 @@ pub(super) async fn look(
 ) -> Result<Standing, StoreError> {
     let session = match session {
         Some(session) => session,
-        None => session.insert(store.connect().await?),
+        None => session.insert(store.connect(&stack.key).await?),
     };
     let keys = session.read(std::slice::from_ref(&stack.key)).await?;
     if let Some(KeyState {

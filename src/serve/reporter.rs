@@ -89,7 +89,7 @@ pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiv
 /// The last report, when the provider stops: its instances serve on, but through it they get nothing new.
 pub async fn farewell(shared: &Shared, store: &Store) {
     let told = async {
-        let mut session = store.connect().await?;
+        let mut session = connect(shared, store).await?;
         Reporter::new(shared).tell(&mut session, true).await
     };
     match tokio::time::timeout(FAREWELL_TIMEOUT, told).await {
@@ -118,7 +118,7 @@ impl<'a> Reporter<'a> {
             None => {
                 // What the store has of this provider is not known.
                 self.relist_at = Instant::now();
-                store.connect().await?
+                connect(self.shared, store).await?
             }
         };
         while let Some(OutsideChange { key, value, entry }) = self.unrecorded.front() {
@@ -165,6 +165,18 @@ impl<'a> Reporter<'a> {
     fn list_is_due(&self) -> bool {
         self.changes.has_changed().unwrap_or(true) || Instant::now() >= self.relist_at
     }
+}
+
+/// Connects to where the key of the first stack is.
+async fn connect(shared: &Shared, store: &Store) -> Result<Session, StoreError> {
+    let serving = shared.state.serving();
+    let key = serving
+        .config
+        .stacks
+        .values()
+        .next()
+        .map(|stack| &*stack.key);
+    store.connect(key.unwrap_or_default()).await
 }
 
 /// What this provider says of each stack; first of those whose traffic has changed last, because somebody may wait.

@@ -137,7 +137,7 @@ async fn set(
     colors: &[crate::color::Color],
     entry: &Entry,
 ) -> Result<bool, Refusal> {
-    let mut session = shared.store.connect().await.map_err(Refusal::Store)?;
+    let mut session = shared.store.connect(key).await.map_err(Refusal::Store)?;
     let mut keys = session
         .read(&[key.to_owned()])
         .await

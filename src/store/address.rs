@@ -14,8 +14,8 @@ use super::InvalidStore;
 /// Where Redis is.
 #[derive(Clone)]
 pub enum Address {
-    /// One server, behind one address.
-    Server(Box<ConnectionInfo>),
+    /// One server, or any nodes of a Redis Cluster: the first that can be reached tells which one has the key.
+    Server(Vec<ConnectionInfo>),
     /// The primary that these Sentinels know by this name.
     Sentinel {
         /// The Sentinels.
@@ -40,15 +40,17 @@ impl Address {
         let wrong = |error: RedisError| InvalidStore::Redis(error.to_string());
         match scheme {
             "redis" | "rediss" | "unix" => {
-                let info = url.into_connection_info().map_err(wrong)?;
-                let login = info
-                    .redis_settings()
-                    .clone()
-                    .set_protocol(ProtocolVersion::RESP3);
-                let info = info
-                    .set_redis_settings(login)
-                    .set_tcp_settings(tcp_settings());
-                Ok(Self::Server(Box::new(info)))
+                let nodes = nodes(url).into_iter().map(|url| {
+                    let info = url.into_connection_info()?;
+                    let login = info.redis_settings().clone();
+                    let login = login.set_protocol(ProtocolVersion::RESP3);
+                    let info = info.set_redis_settings(login);
+                    Ok(info.set_tcp_settings(tcp_settings()))
+                });
+                nodes
+                    .collect::<RedisResult<_>>()
+                    .map(Self::Server)
+                    .map_err(wrong)
             }
             "redis+sentinel" | "rediss+sentinel" => {
                 Self::parse_sentinel(url, scheme.starts_with("rediss"))
@@ -102,10 +104,10 @@ impl Address {
         })
     }
 
-    /// The client for the server that is the primary now.
-    pub(super) async fn client(&self) -> RedisResult<Client> {
+    /// The clients of the servers to try, in this order: that of the primary, where Sentinels name it.
+    pub(super) async fn clients(&self) -> RedisResult<Vec<Client>> {
         match self {
-            Self::Server(info) => Client::open((**info).clone()),
+            Self::Server(nodes) => nodes.iter().cloned().map(Client::open).collect(),
             Self::Sentinel {
                 sentinels,
                 name,
@@ -130,10 +132,55 @@ impl Address {
                 if *tls {
                     builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
                 }
-                builder.build()?.async_get_client().await
+                let client = builder.build()?.async_get_client().await?;
+                Ok(vec![client])
             }
         }
     }
+}
+
+/// A URL for each of the hosts in `redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]]…[/DB]`.
+fn nodes(url: &str) -> Vec<String> {
+    let whole = || vec![url.to_owned()];
+    let Some((scheme, rest)) = url
+        .split_once("://")
+        .filter(|(scheme, _)| *scheme != "unix")
+    else {
+        return whole();
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (login, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+    let nodes = hosts.split(',');
+    nodes
+        .map(|host| format!("{scheme}://{login}{host}{path}"))
+        .collect()
+}
+
+/// The same user, password and TLS at another address, `HOST:PORT`, which a node of a cluster has named. A node that
+/// does not know its own name names none (Redis Cluster specification, "MOVED Redirection").
+pub(super) fn elsewhere(client: &Client, address: &str) -> RedisResult<Client> {
+    let info = client.get_connection_info();
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+    let port = port.parse().unwrap_or(6379);
+    let host_or = |own: &str| if host.is_empty() { own } else { host }.to_owned();
+    let there = match info.addr().clone() {
+        ConnectionAddr::TcpTls {
+            host: own,
+            insecure,
+            tls_params,
+            ..
+        } => ConnectionAddr::TcpTls {
+            host: host_or(&own),
+            port,
+            insecure,
+            tls_params,
+        },
+        ConnectionAddr::Tcp(own, _) => ConnectionAddr::Tcp(host_or(&own), port),
+        _ => ConnectionAddr::Tcp(host.to_owned(), port),
+    };
+    let there = there.into_connection_info()?;
+    let there = there.set_redis_settings(info.redis_settings().clone());
+    Client::open(there.set_tcp_settings(tcp_settings()))
 }
 
 /// Small messages that must go at once, over a connection whose end is noticed.
@@ -145,17 +192,21 @@ fn tcp_settings() -> TcpSettings {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Server(info) => {
-                let db = info.redis_settings().db();
-                match info.addr() {
-                    ConnectionAddr::Tcp(host, port) => write!(f, "redis://{host}:{port}")?,
-                    ConnectionAddr::TcpTls { host, port, .. } => {
-                        write!(f, "rediss://{host}:{port}")?
+            Self::Server(nodes) => {
+                for (i, node) in nodes.iter().enumerate() {
+                    match (i, node.addr()) {
+                        (0, ConnectionAddr::Tcp(host, port)) => write!(f, "redis://{host}:{port}")?,
+                        (0, ConnectionAddr::TcpTls { host, port, .. }) => {
+                            write!(f, "rediss://{host}:{port}")?
+                        }
+                        (0, ConnectionAddr::Unix(path)) => write!(f, "unix://{}", path.display())?,
+                        (_, other) => write!(f, ",{other}")?,
                     }
-                    ConnectionAddr::Unix(path) => write!(f, "unix://{}", path.display())?,
-                    _ => write!(f, "redis")?,
                 }
-                if db == 0 { Ok(()) } else { write!(f, "/{db}") }
+                match nodes.first().map_or(0, |node| node.redis_settings().db()) {
+                    0 => Ok(()),
+                    db => write!(f, "/{db}"),
+                }
             }
             Self::Sentinel {
                 sentinels,

@@ -43,7 +43,8 @@ pub async fn follow(
 ) {
     let mut failures = 0;
     while !events.is_closed() {
-        let lost = match store.connect().await {
+        let key = followed.borrow().keys.first().cloned();
+        let lost = match store.connect(&key.unwrap_or_default()).await {
             Ok(mut session) => {
                 session_loop(&mut session, &mut followed, &events, &mut failures).await
             }

@@ -182,14 +182,16 @@ pub enum Session {
 }
 
 impl Store {
-    /// Connects.
+    /// Connects to where this key is; in a Redis Cluster other keys may be elsewhere.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unreachable`], with the reason.
-    pub async fn connect(&self) -> Result<Session, StoreError> {
+    pub async fn connect(&self, key: &str) -> Result<Session, StoreError> {
         match self {
-            Self::Redis(address) => redis::Connection::open(address).await.map(Session::Redis),
+            Self::Redis(address) => redis::Connection::open(address, key)
+                .await
+                .map(Session::Redis),
             Self::File(dir) => file::Folder::open(dir).map(Session::File),
         }
     }
@@ -359,6 +361,8 @@ mod tests {
     fn a_store_is_shown_without_its_password() {
         let store: Store = "redis://operator:secret@127.0.0.1:6380/2".parse().unwrap();
         assert_eq!(store.to_string(), "redis://127.0.0.1:6380/2");
+        let store: Store = "rediss://operator:s@cret,@a,b:7001/3".parse().unwrap();
+        assert_eq!(store.to_string(), "rediss://a:6379,b:7001/3");
         for text in [
             "",
             "redis",

@@ -9,13 +9,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, ConnectionAddr, ErrorKind, PushInfo, PushKind, RedisError, RedisResult,
-    ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, PushInfo, PushKind, RedisError,
+    RedisResult, ServerErrorKind, Value,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use super::address::Address;
+use super::address::{Address, elsewhere};
 use super::scripts::{RECORD, RELEASE_LEASE, REPORT, SET, TAKE_LEASE};
 use super::{
     Changed, KeyState, Outcome, Reading, StoreError, history_key, lease_key, registry_key,
@@ -33,6 +33,9 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How many reports go to Redis at once: those of many stacks must not wait for an answer each.
 const REPORTS_AT_ONCE: usize = 64;
 
+/// After so many nodes of a cluster that each name another one, they do not agree.
+const MOST_REDIRECTIONS: usize = 5;
+
 /// One connection to Redis, which is told of changes.
 pub struct Connection {
     redis: MultiplexedConnection,
@@ -42,31 +45,63 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects and turns tracking on.
+    /// Connects to the server that has this key, and turns tracking on.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unreachable`], with the reason.
-    pub async fn open(address: &Address) -> Result<Self, StoreError> {
-        let (sender, pushes) = mpsc::unbounded_channel();
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_push_sender(sender);
-        let client = tokio::time::timeout(CONNECT_TIMEOUT, address.client())
+    pub async fn open(address: &Address, key: &str) -> Result<Self, StoreError> {
+        let clients = tokio::time::timeout(CONNECT_TIMEOUT, address.clients())
             .await
             .map_err(|_| StoreError::Unreachable("no Sentinel answered in time".to_owned()))?
             .map_err(unreachable)?;
+        let mut failed = None;
+        for client in clients {
+            match Self::open_at(address, client, key).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        Err(failed.map_or_else(
+            || StoreError::Unreachable("it names no server".to_owned()),
+            unreachable,
+        ))
+    }
+
+    /// Connects to this server, or to that node of its cluster that has the key.
+    async fn open_at(address: &Address, mut client: Client, key: &str) -> RedisResult<Self> {
+        let mut redirected = 0;
+        let (mut redis, pushes) = loop {
+            let (sender, pushes) = mpsc::unbounded_channel();
+            let config = AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(CONNECT_TIMEOUT))
+                .set_response_timeout(Some(RESPONSE_TIMEOUT))
+                .set_push_sender(sender);
+            let mut redis = client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await?;
+            let asked: RedisResult<Value> =
+                redis::cmd("GET").arg(key).query_async(&mut redis).await;
+            let error = match asked {
+                Err(error) if is_broken(&error) => return Err(error),
+                Err(error) => Some(error),
+                Ok(_) => None,
+            };
+            match error.as_ref().and_then(RedisError::redirect_node) {
+                Some((there, _)) if redirected < MOST_REDIRECTIONS => {
+                    client = elsewhere(&client, there)?;
+                    redirected += 1;
+                }
+                // What else is wrong, reading the key will say.
+                _ => break (redis, pushes),
+            }
+        };
         let primary = match address {
             Address::Server(_) => None,
             Address::Sentinel { .. } => {
                 Some((address.clone(), client.get_connection_info().addr().clone()))
             }
         };
-        let mut redis = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(unreachable)?;
         let tracking: RedisResult<()> = redis::cmd("CLIENT")
             .arg("TRACKING")
             .arg("ON")
@@ -78,7 +113,7 @@ impl Connection {
             Err(error) if !is_broken(&error) => {
                 tracing::warn!(%error, "redis does not tell of changes here: they are noticed within a second");
             }
-            Err(error) => return Err(unreachable(error)),
+            Err(error) => return Err(error),
         }
         Ok(Self {
             redis,
@@ -118,7 +153,7 @@ impl Connection {
                     Reading::WrongType("the key holds no string".to_owned())
                 }
                 // LOADING, NOPERM, MASTERDOWN: nothing is known of the key.
-                Err(error) => return Err(StoreError::Unreachable(error.to_string())),
+                Err(error) => return Err(unreachable(error.clone())),
             };
             let newest = answers[1]
                 .as_ref()
@@ -171,13 +206,15 @@ impl Connection {
         let Some((address, here)) = &self.primary else {
             return Ok(());
         };
-        match tokio::time::timeout(CONNECT_TIMEOUT, address.client()).await {
-            Ok(Ok(client)) if client.get_connection_info().addr() != here => {
-                let there = client.get_connection_info().addr();
-                Err(StoreError::Unreachable(format!(
-                    "{there} is the primary now, after {here}"
-                )))
-            }
+        let named = tokio::time::timeout(CONNECT_TIMEOUT, address.clients()).await;
+        let named = named.ok().and_then(Result::ok).unwrap_or_default();
+        match named
+            .first()
+            .map(|client| client.get_connection_info().addr())
+        {
+            Some(there) if there != here => Err(StoreError::Unreachable(format!(
+                "{there} is the primary now, after {here}"
+            ))),
             // Sentinels that don't answer are no reason to leave a primary that does.
             _ => Ok(()),
         }
@@ -423,7 +460,7 @@ fn unreachable(error: RedisError) -> StoreError {
 
 fn read_error(error: RedisError) -> StoreError {
     let loading = error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading);
-    if is_broken(&error) || loading {
+    if is_broken(&error) || loading || is_elsewhere(&error) {
         unreachable(error)
     } else {
         StoreError::Refused(in_words(&error))
@@ -431,11 +468,26 @@ fn read_error(error: RedisError) -> StoreError {
 }
 
 fn write_error(error: RedisError) -> StoreError {
-    if is_broken(&error) {
+    if is_elsewhere(&error) {
+        unreachable(error)
+    } else if is_broken(&error) {
         StoreError::Unknown(in_words(&error))
     } else {
         StoreError::Refused(in_words(&error))
     }
+}
+
+/// Whether a node of a cluster did not do what was asked because it, or nobody yet, has the key.
+fn is_elsewhere(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Server(
+            ServerErrorKind::Moved
+                | ServerErrorKind::Ask
+                | ServerErrorKind::TryAgain
+                | ServerErrorKind::ClusterDown
+        )
+    )
 }
 
 /// The error on one line, without the client library's own vocabulary where that helps.
@@ -445,6 +497,12 @@ fn in_words(error: &RedisError) -> String {
     }
     if error.is_connection_refusal() {
         return "connection refused: is redis running there?".to_owned();
+    }
+    if let Some((there, slot)) = error.redirect_node() {
+        return format!(
+            "slot {slot} of the Redis Cluster is on another node, {there}: where several stacks share a store, give their \
+             keys a common hash tag, as in `key: \"{{bluegreen}}:deals\"`"
+        );
     }
     let text = error.to_string().replace(['\r', '\n'], " ");
     // Behind this redis names the place in the script, which is none of the operator's.

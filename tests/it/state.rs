@@ -2,6 +2,7 @@
 //!
 //! Against the real binary and a real Redis. Every document that a test looks at has to be a whole one.
 
+mod cluster;
 mod history;
 mod last_good;
 mod outage;

@@ -162,7 +162,7 @@ impl Redis {
 }
 
 fn spawn(dir: &Path, port: u16, args: &[String], log: &Log) -> Process {
-    let mut command = guarded(tool("redis-server"));
+    let mut command = guarded(server());
     command.args([
         "--bind",
         "127.0.0.1",
@@ -182,6 +182,11 @@ fn spawn(dir: &Path, port: u16, args: &[String], log: &Log) -> Process {
 
 fn socket(dir: &Path) -> PathBuf {
     dir.join("redis.sock")
+}
+
+/// The server that `BLUEGREEN_REDIS_SERVER` names, such as Valkey's; else Redis.
+pub(crate) fn server() -> PathBuf {
+    std::env::var_os("BLUEGREEN_REDIS_SERVER").map_or_else(|| tool("redis-server"), PathBuf::from)
 }
 
 /// What `scripts/install-tools` put into target/tools, else what the PATH has.

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::eventually;
 use super::port::free_port;
 use super::process::{Log, Process, guarded};
-use super::redis::{Redis, tool};
+use super::redis::{Redis, server};
 
 /// A Sentinel that watches one primary under the name `bluegreen`.
 pub(crate) struct Sentinel {
@@ -30,7 +30,7 @@ impl Sentinel {
             dir.path().display()
         );
         fs::write(&file, config).unwrap();
-        let mut command = guarded(tool("redis-server"));
+        let mut command = guarded(server());
         command.arg(file).arg("--sentinel");
         let process = Process::spawn("redis-sentinel", &mut command, &Log::default());
         Self {
