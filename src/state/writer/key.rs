@@ -130,11 +130,14 @@ impl Writer {
         let told = newest.filter(|entry| entry.to == traffic.to_string());
         let known = self.stacks.get(name);
         let same = known.filter(|known| known.traffic == traffic);
+        // It may have been set and set back while no provider ran, or before the disk had it.
+        let missed = newest
+            .filter(|_| told.is_none() && same.is_some_and(|known| known.source != Source::Store));
         // Of the same traffic it is perhaps known better now who set it.
         let (since, by) = match (told, same) {
             (Some(entry), _) => (entry.at, entry.by.clone()),
-            (None, Some(known)) => (known.since, known.by.clone()),
-            (None, None) => (Timestamp::now(), OUTSIDE.to_owned()),
+            (None, Some(known)) if missed.is_none() => (known.since, known.by.clone()),
+            _ => (Timestamp::now(), OUTSIDE.to_owned()),
         };
         let state = StackState {
             traffic: traffic.clone(),
@@ -142,9 +145,21 @@ impl Writer {
             by: by.clone(),
             source: Source::Store,
         };
+        let outside = |from: String| OutsideChange {
+            key: stack.key.clone(),
+            value: value.to_owned(),
+            entry: Entry {
+                at: since,
+                from,
+                to: traffic.to_string(),
+                by: by.clone(),
+                why: String::new(),
+            },
+        };
         if same.is_some() {
+            let outside = missed.map(|entry| outside(entry.to.clone()));
             self.stacks.insert(name.to_owned(), state);
-            return None;
+            return outside;
         }
         let from = known.map(|known| known.traffic.to_string());
         match &from {
@@ -171,17 +186,7 @@ impl Writer {
         }
         // Where nothing was known here, it may have been set while no provider ran: the history says what was before.
         let before = from.or_else(|| newest.map(|entry| entry.to.clone()));
-        let outside = before.filter(|_| told.is_none()).map(|from| OutsideChange {
-            key: stack.key.clone(),
-            value: value.to_owned(),
-            entry: Entry {
-                at: since,
-                from,
-                to: traffic.to_string(),
-                by: by.clone(),
-                why: String::new(),
-            },
-        });
+        let outside = before.filter(|_| told.is_none()).map(outside);
         self.stacks.insert(name.to_owned(), state);
         outside
     }

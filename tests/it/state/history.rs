@@ -78,6 +78,25 @@ async fn a_change_is_there_once_however_many_providers_watch() {
 }
 
 #[tokio::test]
+async fn a_change_back_that_was_made_while_nobody_ran_is_there_although_the_disk_never_knew_of_the_first()
+ {
+    let redis = Redis::start().await;
+    let mut provider = provider(&redis).await;
+    let file = provider.state_dir().join("traffic.json");
+    let old = eventually("the disk has blue", SOON, async || std::fs::read(&file)).await;
+    redis.cli(&["SET", "active", "green"]).await;
+    recorded(&redis, 1).await;
+
+    provider.kill();
+    std::fs::write(&file, old).unwrap();
+    redis.cli(&["SET", "active", "blue"]).await;
+    provider.restart().await;
+    recorded(&redis, 2).await;
+    assert_eq!(history(&provider).await[0], ["green", "blue", "outside"]);
+    assert_eq!(provider.status().await["stacks"]["deals"]["by"], "outside");
+}
+
+#[tokio::test]
 async fn a_change_that_was_made_while_nobody_ran_is_there_too() {
     let redis = Redis::start().await;
     let mut provider = provider(&redis).await;
