@@ -2,6 +2,8 @@
 //!
 //! `PROPTEST_CASES` raises the number of cases, and `PROPTEST_RNG_SEED` repeats a run: each prints its seed.
 
+mod configs;
+mod document;
 mod traffic;
 
 use std::fmt::Debug;
