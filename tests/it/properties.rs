@@ -11,6 +11,9 @@ use std::fmt::Debug;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
+/// For how long a smaller input is looked for, in milliseconds: with a Traefik in it a case may take seconds.
+const SHRINKING: u32 = 30_000;
+
 /// Tries a property on this many inputs at least, and shows a small input for which it does not hold.
 ///
 /// It does not hold where it panics.
@@ -31,6 +34,7 @@ where
         rng_seed: RngSeed::Fixed(seed),
         failure_persistence: None,
         max_shrink_iters: 2000,
+        max_shrink_time: SHRINKING,
         ..asked
     };
     let name = std::thread::current().name().unwrap_or_default().to_owned();
