@@ -5,6 +5,7 @@
 mod config;
 mod configs;
 mod document;
+mod listener;
 mod traffic;
 
 use std::fmt::Debug;
