@@ -243,6 +243,8 @@ struct Configuration<'a> {
 #[derive(Serialize)]
 struct Http<'a> {
     routers: BTreeMap<String, Entry<'a>>,
+    /// None where all that is routed to is of other providers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     services: BTreeMap<String, Entry<'a>>,
     #[serde(flatten)]
     rest: BTreeMap<&'a String, &'a Value>,

@@ -141,6 +141,45 @@ async fn traefik_takes_the_document_of_every_traffic_and_enables_every_router() 
     assert_eq!(traefik.log().count(" ERR "), 0, "{}", traefik.log());
 }
 
+/// Without services of its own the document has no map of them: an empty one is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traefik_takes_a_document_whose_services_are_all_of_another_provider() {
+    const CONFIG: &str = "\
+stacks:
+  shop:
+    services:
+      front:
+        rule: Host(`shop.localhost`)
+        servers: { blue: blue@file, green: green@file }
+";
+    let redis = Redis::start().await;
+    let provider = provider::Options::new(CONFIG, &redis.url()).start().await;
+    let files = tempfile::tempdir().unwrap();
+    let server = "{ loadBalancer: { servers: [{ url: 'http://127.0.0.1:9' }] } }";
+    let services = format!("http: {{ services: {{ blue: {server}, green: {server} }} }}");
+    std::fs::write(files.path().join("services.yml"), services).unwrap();
+    let traefik = Options::recommended(&provider.url(), "edge-1")
+        .arg(&format!(
+            "--providers.file.directory={}",
+            files.path().display()
+        ))
+        .start()
+        .await;
+    for color in ["blue", "green"] {
+        redis.cli(&["SET", "active", color]).await;
+        eventually(color, std::time::Duration::from_secs(15), async || {
+            let routers = traefik.routers().await;
+            let front = routers.get("shop-front@http").ok_or("no router")?;
+            if front["service"] == *format!("{color}@file") && front["status"] == "enabled" {
+                Ok(())
+            } else {
+                Err("another color")
+            }
+        })
+        .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn weights_are_what_traefik_deals_out() {
     let (redis, stack) = (Redis::start().await, Stack::start().await);

@@ -181,7 +181,11 @@ fn rule() -> impl Strategy<Value = &'static str> {
 }
 
 fn service() -> impl Strategy<Value = Service> {
-    let servers = prop::collection::vec(servers(), COLORS.len());
+    let elsewhere = || vec!["elsewhere@file".to_owned()];
+    let servers = prop_oneof![
+        4 => prop::collection::vec(servers(), COLORS.len()),
+        1 => Just([(); COLORS.len()].map(|()| elsewhere()).to_vec()),
+    ];
     (
         rule(),
         servers,
@@ -205,7 +209,7 @@ fn stack() -> impl Strategy<Value = Stack> {
         prop::collection::vec(weight, COLORS.len()),
         any::<Index>(),
         prop::option::of(select(&PREVIEWS)),
-        prop::collection::btree_map(select(&SERVICES), service(), 1..=SERVICES.len()),
+        prop::collection::btree_map(select(&SERVICES), service(), 1..SERVICES.len() + 1),
         any::<bool>(),
     )
         .prop_map(
