@@ -1,5 +1,5 @@
 # Try `make demo`, or `make help` for the rest.
-.PHONY: demo test test-compose bench bench-fanout lint check help
+.PHONY: demo test test-compose fuzz bench bench-fanout lint check help
 
 demo: ## the whole stack on this machine, to flip by hand
 	@examples/demo
@@ -10,6 +10,10 @@ test: ## every test but that of the compose files, against the real Traefik, Red
 
 test-compose: ## the compose files, on a Docker engine; its ports must be free
 	cargo test --test it -- --ignored --nocapture compose::
+
+fuzz: ## the tests that make up their input, with many more of it; CASES=100000 for as many
+	scripts/install-tools --tests
+	PROPTEST_CASES=$(or $(CASES),3000) cargo test --test it properties:: -- --nocapture
 
 bench: ## how long a flip takes, ours beside Traefik's own ways, all in one run
 	scripts/install-tools
