@@ -227,7 +227,7 @@ fn only_an_authorized_valid_value_changes_the_key() {
     const COLORS: [&str; 2] = ["blue", "green"];
     let runtime = Runtime::new().unwrap();
     let (redis, provider) = runtime.block_on(start());
-    let mut connection = runtime.block_on(redis.connection());
+    let connection = runtime.block_on(redis.connection());
     let inputs = (
         prop_oneof![
             authorized().prop_map(|text| (true, text)),
@@ -237,7 +237,6 @@ fn only_an_authorized_valid_value_changes_the_key() {
         "[ -~]{0,60}",
         any::<bool>(),
     );
-    let connection = std::cell::RefCell::new(&mut connection);
     holds(
         CASES,
         inputs,
@@ -263,7 +262,7 @@ fn only_an_authorized_valid_value_changes_the_key() {
             let get = request("/stacks/deals/traffic", &headers);
             let post = [b"POST", &get[3..], &body].concat();
             runtime.block_on(async {
-                let mut connection = connection.borrow_mut();
+                let mut connection = connection.clone();
                 let () = connection.set("active", "blue:7,green:8").await.unwrap();
                 let mut poller = Poller::connect(provider.address()).await;
                 poller.send(&post).await;
