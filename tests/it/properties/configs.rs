@@ -267,7 +267,14 @@ pub(super) fn configs() -> impl Strategy<Value = Made> {
             text += "traefik:\n  http:\n    middlewares: { compress: { compress: {} }, headers: { headers: { customRequestHeaders: { X-Odd: \"a\\x7Fb\\u0085c\" } } }, both: { chain: { middlewares: [compress, headers] } } }\n";
             text += "    serversTransports: { plain: { insecureSkipVerify: true } }\n";
             if let Some(extra) = extra {
-                let extra = extra.replace("TARGET", &bases[target.index(bases.len())]);
+                let target = &bases[target.index(bases.len())];
+                // What another provider has is no name of ours.
+                let qualified = match target.contains('@') {
+                    true => target.clone(),
+                    false => format!("{target}@http"),
+                };
+                let extra = extra.replace("TARGET@http", &qualified);
+                let extra = extra.replace("TARGET", target);
                 text += &format!("    {}\n", extra.replace("}, services:", "}\n    services:"));
             }
             text += others;
