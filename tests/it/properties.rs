@@ -2,6 +2,7 @@
 //!
 //! `PROPTEST_CASES` raises the number of cases, and `PROPTEST_RNG_SEED` repeats a run: each prints its seed.
 
+mod changes;
 mod config;
 mod configs;
 mod document;
