@@ -1,5 +1,5 @@
 # Try `make demo`, or `make help` for the rest.
-.PHONY: demo test test-compose chaos bench bench-micro baseline lint check help
+.PHONY: demo test test-compose chaos fuzz bench bench-micro baseline lint check help
 
 demo: ## the whole stack on this machine, to flip by hand
 	@examples/demo
@@ -14,6 +14,10 @@ test-compose: ## the compose files, on a Docker engine; its ports must be free
 chaos: ## faults at random under load; CHAOS_SECONDS=300 and CHAOS_SEED=7 choose how long and which
 	scripts/install-tools
 	cargo test --test it -- --ignored --nocapture chaos::
+
+fuzz: ## the tests that make up their input, with many more of it; CASES=100000 for as many
+	scripts/install-tools --tests
+	PROPTEST_CASES=$(or $(CASES),3000) cargo test --test it properties:: -- --nocapture
 
 bench: ## how fast and how large, beside the alternatives, into docs/benchmarks.md; PARTS="share size" for some of it
 	scripts/install-tools --bench

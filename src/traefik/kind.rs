@@ -60,10 +60,9 @@ impl Kind {
 
     /// Whether a name is one of those that are defined, or of another provider.
     pub(super) fn is_defined(self, name: &str, defined: &[&str]) -> bool {
-        match name.split('@').nth(1) {
+        match name.rsplit_once('@') {
             None => defined.contains(&name),
-            Some("http") => {
-                let own = name.strip_suffix("@http").unwrap_or(name);
+            Some((own, "http")) => {
                 // `default@http` is no name of the options `default`, which belong to no provider.
                 let default = self == Self::TlsOptions && own == DEFAULT_TLS_OPTIONS;
                 defined.contains(&own) && !default

@@ -230,6 +230,9 @@ mod tests {
                 "{name}"
             );
         }
+        // Traefik looks for all of it, among its own.
+        let doubled = json!({ "service": "api@docker@http" });
+        assert_eq!(names(&with_router(doubled)).len(), 1);
         let found = names(&with_router(json!({ "service": "deals-api-blue@http" })));
         let hint = Some("deals-api-green".to_owned());
         assert_eq!(found, [("deals-api-blue@http".to_owned(), hint)]);

@@ -16,7 +16,7 @@ use crate::support::stack::{HOSTS, Stack};
 use crate::support::traefik::Options;
 
 /// A config with everything that is rendered: three colors, lists, references, verbatim parts.
-const RICH: &str = r#"
+pub(crate) const RICH: &str = r#"
 stacks:
   shop:
     key: shop

@@ -23,6 +23,7 @@ mod hold;
 mod init;
 mod listener;
 mod preview;
+mod properties;
 mod state;
 mod store;
 mod support;
