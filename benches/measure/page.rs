@@ -1,13 +1,14 @@
-//! The page that the figures go to: docs/benchmarks.md.
+//! The pages that the figures go to.
 
 use std::fs;
 use std::path::Path;
 
 use super::process::versions;
 
-const PAGE: &str = "docs/benchmarks.md";
+/// Each has places for some of the parts.
+const PAGES: [&str; 2] = ["docs/benchmarks.md", "README.md"];
 
-/// The lines of one part. Each is printed as it comes; all of them go to the page at the end.
+/// The lines of one part. Each is printed as it comes; all of them go to the pages at the end.
 pub struct Block {
     part: &'static str,
     lines: Vec<String>,
@@ -28,19 +29,21 @@ impl Block {
         self.lines.push(line);
     }
 
-    /// Puts the lines where the page has had those of an earlier run: between `<!-- PART -->` and `<!-- end -->`.
+    /// Puts the lines where the pages have had those of an earlier run: between `<!-- PART -->` and `<!-- end -->`.
     pub fn write(mut self) {
         self.line("");
         self.line(versions());
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-        let page = fs::read_to_string(&path).unwrap();
-        let begin = format!("<!-- {} -->\n", self.part);
-        let (before, rest) = page.split_once(&begin).unwrap_or_else(|| {
-            panic!("{PAGE} has no place for `{}`: {begin}", self.part);
-        });
-        let (_, after) = rest.split_once("<!-- end -->").unwrap();
+        let (begin, end) = (format!("<!-- {} -->\n", self.part), "<!-- end -->");
         let lines = self.lines.join("\n");
-        let page = format!("{before}{begin}```text\n{lines}\n```\n<!-- end -->{after}");
-        fs::write(&path, page).unwrap();
+        for page in PAGES {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+            let text = fs::read_to_string(&path).unwrap();
+            let Some((before, rest)) = text.split_once(&begin) else {
+                continue;
+            };
+            let (_, after) = rest.split_once(end).unwrap();
+            let text = format!("{before}{begin}```text\n{lines}\n```\n{end}{after}");
+            fs::write(&path, text).unwrap();
+        }
     }
 }

@@ -49,6 +49,7 @@ impl Change<'_> {
         let mut late = Vec::new();
         loop {
             let mut lost = None;
+            let began = Instant::now();
             match look(&self.common.store, self.stack, &mut session, to, without).await {
                 Ok(Standing::Moved(reading)) => return Waited::Moved(reading),
                 Ok(Standing::Has(names)) => return Waited::Confirmed(names),
@@ -67,7 +68,10 @@ impl Change<'_> {
                 return lost.map_or(Waited::Late(late), Waited::StoreLost);
             }
             let pause = LOOK_AGAIN.min(deadline - now);
+            // The reports of thousands take their time, and all of them change now: the store has others to serve, too.
+            let breath = now - began;
             let changed = async {
+                tokio::time::sleep(breath).await;
                 match &mut session {
                     Some(session) => session.changed().await,
                     None => std::future::pending().await,

@@ -5,7 +5,9 @@
 //! connection* proves that the answer before it arrived. An instance with several open connections (two Traefiks that
 //! share a name or an address) has confirmed what all of them have.
 
-use std::collections::{BTreeMap, HashMap};
+mod instance;
+
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,16 +17,10 @@ use tokio::sync::watch;
 use crate::document::Revision;
 use crate::registry;
 
-use super::hold::Cut;
+use instance::{Connection, Instance, UNKNOWN_CADENCE};
 
-/// What an instance is allowed beyond its hold and cadence before it is gone: a busy host's hiccup.
-const GRACE: Duration = Duration::from_secs(8);
-
-/// What it is allowed beyond its cadence before it lags, which is worth a line in the log.
+/// What an instance is allowed beyond its cadence before it lags, which is worth a line in the log.
 const LAG: Duration = Duration::from_secs(4);
-
-/// The cadence that is assumed of an instance that has come only once: Traefik's default `pollInterval`.
-const UNKNOWN_CADENCE: Duration = Duration::from_secs(5);
 
 /// The most instances that are told apart. Names come from outside; beyond this one the polls are answered, but not
 /// accounted for.
@@ -38,36 +34,6 @@ pub type ConnectionId = u64;
 pub struct Fleet {
     instances: Mutex<BTreeMap<String, Instance>>,
     changed: watch::Sender<()>,
-}
-
-/// One instance.
-#[derive(Debug)]
-struct Instance {
-    address: IpAddr,
-    /// Whether it has a name, or has come back on a connection: whoever looks in once with curl is no instance.
-    known: bool,
-    connections: HashMap<ConnectionId, Connection>,
-    /// What it fetched last, and what it had confirmed when its last connection was closed.
-    revision: Option<Revision>,
-    confirmed: Option<Revision>,
-    applied: Option<Revision>,
-    hold: Duration,
-    cut: Cut,
-    /// The longest time lately from an answer to the next poll.
-    cadence: Option<Duration>,
-    /// Whether its last poll ended without an answer. A Traefik to which that happens comes back after a pause.
-    failed: bool,
-    seen: Instant,
-    lags: bool,
-}
-
-/// One connection of an instance.
-#[derive(Debug, Default)]
-struct Connection {
-    sent: Option<Revision>,
-    confirmed: Option<Revision>,
-    answered: Option<Instant>,
-    held: bool,
 }
 
 /// An instance as others see it.
@@ -279,84 +245,6 @@ impl Fleet {
         self.instances
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Instance {
-    fn new(address: IpAddr, now: Instant) -> Self {
-        Self {
-            address,
-            known: false,
-            connections: HashMap::new(),
-            revision: None,
-            confirmed: None,
-            applied: None,
-            hold: Duration::ZERO,
-            cut: Cut::default(),
-            cadence: None,
-            failed: false,
-            seen: now,
-            lags: false,
-        }
-    }
-
-    /// What all of its open connections have confirmed.
-    fn confirmed(&self) -> Option<&Revision> {
-        let mut connections = self.connections.values();
-        let Some(first) = connections.next() else {
-            return self.confirmed.as_ref();
-        };
-        let confirmed = first.confirmed.as_ref()?;
-        connections
-            .all(|other| other.confirmed.as_ref() == Some(confirmed))
-            .then_some(confirmed)
-    }
-
-    /// How long it may take until its next poll: its cadence, and Traefik's backoff where a poll was not answered.
-    fn allowed_gap(&self) -> Duration {
-        let backoff = if self.failed {
-            registry::BACKOFF
-        } else {
-            Duration::ZERO
-        };
-        self.cadence.unwrap_or(UNKNOWN_CADENCE) * 2 + GRACE + backoff
-    }
-
-    /// After how long unseen it is gone. While a poll is held it can't be seen.
-    fn gone_after(&self) -> Duration {
-        let held = self.connections.values().any(|connection| connection.held);
-        if held {
-            self.hold + self.cadence.unwrap_or(UNKNOWN_CADENCE) * 2 + GRACE
-        } else {
-            self.allowed_gap()
-        }
-    }
-
-    fn entry(&self, id: &str, now: Instant) -> registry::Instance {
-        let text =
-            |revision: Option<&Revision>| revision.map(|revision| revision.as_str().to_owned());
-        registry::Instance {
-            id: id.to_owned(),
-            address: self.address.to_string(),
-            revision: text(self.revision.as_ref()),
-            held: self.connections.values().any(|connection| connection.held),
-            confirmed: text(self.confirmed()),
-            applied: text(self.applied.as_ref()),
-            hold: self.hold.as_secs_f64(),
-            hold_cut: self.cut.hold().map(|cut| cut.as_secs_f64()),
-            cadence: self.cadence.map(|cadence| cadence.as_secs_f64()),
-            seen: now.duration_since(self.seen).as_secs_f64(),
-            gone_after: self.gone_after().as_secs_f64(),
-        }
-    }
-
-    fn overview(&self, id: &str, now: Instant) -> Overview {
-        Overview {
-            entry: self.entry(id, now),
-            seen: self.seen,
-            confirmed: self.confirmed().cloned(),
-            applied: self.applied.clone(),
-        }
     }
 }
 

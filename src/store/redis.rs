@@ -3,17 +3,21 @@
 //! Redis tells of changes by `CLIENT TRACKING` (RESP3, default mode, which every server of the kind has): whatever
 //! this connection read is followed by one push at its next change, and reading again arms the next one.
 
+mod error;
+mod form;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, PushInfo, PushKind, RedisError,
-    RedisResult, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, PushInfo, PushKind, RedisError, RedisResult,
+    Value,
 };
-use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
+
+use error::{is_broken, read_error, unreachable, write_error};
+use form::{entries, fields, invalidated, list_field, stamped};
 
 use super::address::{Address, elsewhere};
 use super::scripts::{RECORD, RELEASE_LEASE, REPORT, SET, TAKE_LEASE};
@@ -380,132 +384,4 @@ impl Connection {
         });
         Ok(aged.collect())
     }
-}
-
-/// What a push names as changed: keys, or nil for all of them, as after FLUSHALL (RESP3, "Client-side caching").
-fn invalidated(push: PushInfo) -> Changed {
-    let names = push.data.into_iter().map(redis::from_redis_value);
-    let names: Result<Vec<Vec<String>>, _> = names.collect();
-    match names {
-        Ok(names) if names.iter().any(|names| !names.is_empty()) => {
-            Changed::Names(names.into_iter().flatten().collect())
-        }
-        // Nil is no name at all; and a name that is no UTF-8 is none of ours, but an odd server is better asked.
-        _ => Changed::Anything,
-    }
-}
-
-/// The field of the list of a provider's instances, beside that of its report.
-fn list_field(provider: &str) -> String {
-    format!("{provider}#instances")
-}
-
-/// What was written, and how long ago; `now` and what is written before it are the server's milliseconds.
-fn stamped<T: DeserializeOwned>(stamped: &[u8], now: u64) -> Option<(T, Duration)> {
-    let text = std::str::from_utf8(stamped).ok()?;
-    let (at, json) = text.split_once(' ')?;
-    let age = Duration::from_millis(now.saturating_sub(at.parse().ok()?));
-    Some((serde_json::from_str(json).ok()?, age))
-}
-
-/// The fields of an entry as they stand in the stream.
-fn fields(entry: &Entry) -> [(&'static str, String); 5] {
-    let Entry {
-        at,
-        from,
-        to,
-        by,
-        why,
-    } = entry.clone();
-    [
-        ("at", at.to_string()),
-        ("from", from),
-        ("to", to),
-        ("by", by),
-        ("why", why),
-    ]
-}
-
-/// The entries of a part of the stream. One that somebody else wrote in another form is passed over.
-fn entries(stream: Value) -> Vec<Entry> {
-    let stream: Vec<(String, HashMap<String, String>)> =
-        redis::from_redis_value(stream).unwrap_or_default();
-    let parsed = stream.into_iter().filter_map(|(id, mut fields)| {
-        let mut take = |name| fields.remove(name);
-        // The server's own time stands in the id, in milliseconds.
-        let millis = id.split('-').next()?.parse().ok()?;
-        let at = take("at").and_then(|at| at.parse().ok());
-        Some(Entry {
-            at: at.or_else(|| Timestamp::from_millisecond(millis).ok())?,
-            from: take("from").unwrap_or_default(),
-            to: take("to")?,
-            by: take("by").unwrap_or_default(),
-            why: take("why").unwrap_or_default(),
-        })
-    });
-    parsed.collect()
-}
-
-/// Whether the connection is of no further use, and what was asked may have happened or not.
-fn is_broken(error: &RedisError) -> bool {
-    error.is_io_error()
-        || error.is_timeout()
-        || error.is_connection_dropped()
-        || error.kind() == ErrorKind::Parse
-}
-
-fn unreachable(error: RedisError) -> StoreError {
-    StoreError::Unreachable(in_words(&error))
-}
-
-fn read_error(error: RedisError) -> StoreError {
-    let loading = error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading);
-    if is_broken(&error) || loading || is_elsewhere(&error) {
-        unreachable(error)
-    } else {
-        StoreError::Refused(in_words(&error))
-    }
-}
-
-fn write_error(error: RedisError) -> StoreError {
-    if is_elsewhere(&error) {
-        unreachable(error)
-    } else if is_broken(&error) {
-        StoreError::Unknown(in_words(&error))
-    } else {
-        StoreError::Refused(in_words(&error))
-    }
-}
-
-/// Whether a node of a cluster did not do what was asked because it, or nobody yet, has the key.
-fn is_elsewhere(error: &RedisError) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Server(
-            ServerErrorKind::Moved
-                | ServerErrorKind::Ask
-                | ServerErrorKind::TryAgain
-                | ServerErrorKind::ClusterDown
-        )
-    )
-}
-
-/// The error on one line, without the client library's own vocabulary where that helps.
-fn in_words(error: &RedisError) -> String {
-    if error.is_timeout() {
-        return "redis does not answer".to_owned();
-    }
-    if error.is_connection_refusal() {
-        return "connection refused: is redis running there?".to_owned();
-    }
-    if let Some((there, slot)) = error.redirect_node() {
-        return format!(
-            "slot {slot} of the Redis Cluster is on another node, {there}: where several stacks share a store, give their \
-             keys a common hash tag, as in `key: \"{{bluegreen}}:deals\"`"
-        );
-    }
-    let text = error.to_string().replace(['\r', '\n'], " ");
-    // Behind this redis names the place in the script, which is none of the operator's.
-    let cause = text.split(" script: ").next().unwrap_or(&text);
-    cause.to_owned()
 }

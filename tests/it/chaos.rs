@@ -4,10 +4,12 @@
 //! - [`keys`]: Redis, alone or watched by Sentinels
 //! - [`network`]: the links between them, which can go bad
 //! - [`fault`]: what can happen, and how it ends
+//! - [`event`]: one fault or two at once, and what came of them
 //! - [`ledger`]: which color was allowed when
 //!
 //! What happens is chosen by a seed, which is printed: `make chaos CHAOS_SEED=7`.
 
+mod event;
 mod fault;
 mod keys;
 mod ledger;
@@ -19,7 +21,8 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use fault::{Event, Fault};
+use event::Event;
+use fault::Fault;
 use keys::Keys;
 use world::{Aftermath, World};
 

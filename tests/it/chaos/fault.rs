@@ -3,16 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
 
 use super::network::Quality;
-use super::world::{Aftermath, World};
+use super::world::World;
 use crate::support::eventually;
-
-/// How long a fault lasts that ends by itself.
-const LASTS: Duration = Duration::from_millis(600);
 
 /// On a slow link everything takes so much longer.
 const SLOW: Duration = Duration::from_millis(150);
@@ -130,7 +127,7 @@ impl Fault {
     }
 
     /// What it happens to: no two faults at once happen to the same.
-    fn concerns(&self) -> String {
+    pub(super) fn concerns(&self) -> String {
         match self {
             Self::Change | Self::Operators => "operators".to_owned(),
             // A provider that starts needs its disk.
@@ -162,7 +159,7 @@ impl Fault {
     }
 
     /// Whether Redis takes a change while it lasts.
-    fn leaves_redis(&self) -> bool {
+    pub(super) fn leaves_redis(&self) -> bool {
         !matches!(
             self,
             Self::KillRedis | Self::TermRedis | Self::StopRedis | Self::EmptyRedis
@@ -170,7 +167,7 @@ impl Fault {
     }
 
     /// Gives the Traefiks that are away by it.
-    async fn begin(&self, world: &mut World) -> BTreeSet<usize> {
+    pub(super) async fn begin(&self, world: &mut World) -> BTreeSet<usize> {
         let mut gone = BTreeSet::new();
         match self {
             Self::Change | Self::Operators => {}
@@ -245,7 +242,7 @@ impl Fault {
         gone
     }
 
-    async fn end(&self, world: &mut World) {
+    pub(super) async fn end(&self, world: &mut World) {
         match self {
             Self::Change => {}
             Self::KillProvider(i) | Self::TermProvider(i) => {
@@ -285,7 +282,7 @@ impl Fault {
     }
 
     /// Whether the key says nothing, or nothing of use, from then on.
-    fn loses_the_key(&self) -> bool {
+    pub(super) fn loses_the_key(&self) -> bool {
         matches!(
             self,
             Self::EmptyRedis
@@ -295,79 +292,6 @@ impl Fault {
                 | Self::LargeValue
                 | Self::WrongType
         )
-    }
-}
-
-/// Faults that happen at once, and whether the traffic is changed meanwhile.
-#[derive(Debug)]
-pub(super) struct Event {
-    pub(super) faults: Vec<Fault>,
-    pub(super) with_change: bool,
-}
-
-impl Event {
-    /// One fault, or two that happen to different things.
-    pub(super) fn any(rng: &mut Rng) -> Self {
-        let mut all = Fault::each(rng);
-        let mut faults = vec![all.swap_remove(rng.usize(..all.len()))];
-        if rng.bool() {
-            let other = all.swap_remove(rng.usize(..all.len()));
-            faults.push(other);
-            let [one, other] = [0, 1].map(|i| faults[i].concerns());
-            // Operators need all that the others take away.
-            if one == other || [one, other].contains(&"operators".to_owned()) {
-                faults.pop();
-            }
-        }
-        let with_change = rng.bool();
-        Self {
-            faults,
-            with_change,
-        }
-    }
-
-    /// One fault of those where Sentinels watch.
-    pub(super) fn any_with_sentinels(rng: &mut Rng) -> Self {
-        let mut all = Fault::each_with_sentinels(rng);
-        Self {
-            faults: vec![all.swap_remove(rng.usize(..all.len()))],
-            with_change: rng.bool(),
-        }
-    }
-
-    /// What it is called.
-    pub(super) fn kind(&self) -> String {
-        match &*self.faults {
-            [one] => one.kind(),
-            _ => "two at once".to_owned(),
-        }
-    }
-
-    /// It happens, under load; it ends; and everything recovers.
-    pub(super) async fn happen(&self, world: &mut World) -> Aftermath {
-        world.keys.can_fail_over().await;
-        let load = world.load().await;
-        let began = Instant::now();
-        let mut gone = BTreeSet::new();
-        for fault in &self.faults {
-            gone.extend(fault.begin(world).await);
-        }
-        tokio::time::sleep(LASTS).await;
-        let changed = self.with_change && self.faults.iter().all(Fault::leaves_redis);
-        if changed {
-            let idle = world.idle();
-            world.change(&idle).await;
-        }
-        for fault in &self.faults {
-            fault.end(world).await;
-        }
-        if !changed && self.faults.iter().any(Fault::loses_the_key) {
-            // It was not the color that moved: the load judges that. Now the operator says it again.
-            let color = world.color.clone();
-            world.change(&color).await;
-        }
-        let ended = Instant::now();
-        world.aftermath(load, gone, began, ended).await
     }
 }
 
