@@ -4,7 +4,7 @@
 //! provider and Traefik's Redis provider side by side, each for a host of its own, and all of them profit from the same
 //! default certificate; their flips alternate with those of HAProxy and Caddy, which switch without Traefik. Then
 //! Traefiks with Traefik's own settings, each with one provider: held by this one, or one of its own, or polling
-//! plainly, because it asks for no hold.
+//! plainly, because it asks for no hold, for a document without a certificate.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -132,11 +132,12 @@ pub async fn measure(block: &mut Block) {
     let mut slow = slow_ways(&redis, &backend).await;
     for color in ["green", "blue"].iter().cycle().take(SLOW_FLIPS) {
         for way in &mut slow.ways {
+            // Not in step with the polls.
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(..1000))).await;
             let time = way.flip(color).await;
             way.flips.push(time);
         }
-        // Not in step with the polls.
-        tokio::time::sleep(SLOW_PAUSE + Duration::from_millis(fastrand::u64(..5000))).await;
+        tokio::time::sleep(SLOW_PAUSE + Duration::from_millis(fastrand::u64(..4000))).await;
     }
     for _ in 0..SLOW_ROLLBACKS {
         for way in &mut slow.ways {
@@ -265,7 +266,9 @@ async fn slow_ways(redis: &Redis, backend: &Backend) -> Ways {
         ("plain polling every 1 s", "1s", Some("1s")),
         ("plain polling every 100 ms", "100ms", Some("100ms")),
     ] {
-        let provider = provider(redis, backend, key, "").await;
+        // As the README has it; the others poll for what a file would hold.
+        let more = interval.map_or("defaultCertificate: generated\n", |_| "");
+        let provider = provider(redis, backend, key, more).await;
         let mut options = Options::http(&provider.url()).poll_interval(interval.unwrap_or("5s"));
         if interval.is_some() {
             options = options.header("Prefer", "wait=0");

@@ -219,7 +219,7 @@ impl Fleet {
     }
 
     /// How many instances there are.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.lock().len()
     }
 

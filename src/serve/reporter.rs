@@ -60,7 +60,7 @@ pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiv
         if Instant::now() < not_before {
             continue;
         }
-        let instances = u32::try_from(shared.fleet.len()).unwrap_or(u32::MAX);
+        let instances = u32::try_from(shared.fleet.size()).unwrap_or(u32::MAX);
         tokio::time::sleep(GATHER + GATHER_PER_INSTANCE * instances).await;
         changes.mark_unchanged();
         publications.mark_unchanged();

@@ -44,12 +44,14 @@ const MOST_REDIRECTIONS: usize = 5;
 pub struct Connection {
     redis: MultiplexedConnection,
     pushes: mpsc::UnboundedReceiver<PushInfo>,
+    /// Whether Redis tells of changes of what this connection has read.
+    tracks: bool,
     /// Where the connection leads, while Sentinel can name another primary at any time.
     primary: Option<(Address, ConnectionAddr)>,
 }
 
 impl Connection {
-    /// Connects to the server that has this key, and turns tracking on.
+    /// Connects to the server that has this key.
     ///
     /// # Errors
     ///
@@ -75,7 +77,7 @@ impl Connection {
     /// Connects to this server, or to that node of its cluster that has the key.
     async fn open_at(address: &Address, mut client: Client, key: &str) -> RedisResult<Self> {
         let mut redirected = 0;
-        let (mut redis, pushes) = loop {
+        let (redis, pushes) = loop {
             let (sender, pushes) = mpsc::unbounded_channel();
             let config = AsyncConnectionConfig::new()
                 .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -106,24 +108,32 @@ impl Connection {
                 Some((address.clone(), client.get_connection_info().addr().clone()))
             }
         };
-        let tracking: RedisResult<()> = redis::cmd("CLIENT")
-            .arg("TRACKING")
-            .arg("ON")
-            .query_async(&mut redis)
-            .await;
+        Ok(Self {
+            redis,
+            pushes,
+            tracks: false,
+            primary,
+        })
+    }
+
+    /// Has Redis tell of what is read from now on. A connection that only writes must not: what its scripts read would be
+    /// told of, too, and nobody would take the news.
+    async fn track(&mut self) -> Result<(), StoreError> {
+        if std::mem::replace(&mut self.tracks, true) {
+            return Ok(());
+        }
+        let mut tracking = redis::cmd("CLIENT");
+        tracking.arg("TRACKING").arg("ON");
+        let tracking: RedisResult<()> = tracking.query_async(&mut self.redis).await;
         match tracking {
             Ok(()) => {}
             // Without the right to it there is still the read once a second.
             Err(error) if !is_broken(&error) => {
                 tracing::warn!(%error, "redis does not tell of changes here: they are noticed within a second");
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(unreachable(error)),
         }
-        Ok(Self {
-            redis,
-            pushes,
-            primary,
-        })
+        Ok(())
     }
 
     /// See [`super::Session::read`].
@@ -131,6 +141,7 @@ impl Connection {
         &mut self,
         keys: &[String],
     ) -> Result<BTreeMap<String, KeyState>, StoreError> {
+        self.track().await?;
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors();
         for key in keys {
@@ -368,6 +379,7 @@ impl Connection {
 
     /// See [`super::Session::reports`].
     pub(super) async fn reports(&mut self, key: &str) -> Result<Vec<Aged>, StoreError> {
+        self.track().await?;
         let mut pipeline = redis::pipe();
         pipeline.cmd("TIME").cmd("HGETALL").arg(registry_key(key));
         let ((seconds, micros), reports): ((u64, u64), HashMap<String, Vec<u8>>) = pipeline

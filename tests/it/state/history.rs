@@ -77,6 +77,21 @@ async fn a_change_is_there_once_however_many_providers_watch() {
     assert_eq!(entries[1], ["blue", "blue:1,green:1", "outside"]);
 }
 
+/// What Redis tells of must be taken, or it piles up.
+#[tokio::test]
+async fn only_the_connection_that_reads_is_told_of_changes() {
+    let redis = Redis::start().await;
+    let _provider = provider(&redis).await;
+    redis.cli(&["SET", "active", "green"]).await;
+    recorded(&redis, 1).await;
+    let clients = redis.cli(&["CLIENT", "LIST"]).await;
+    let of_provider = clients.lines().filter(|client| client.contains("resp=3"));
+    let flags = of_provider.filter_map(|client| client.split_once(" flags=")?.1.split(' ').next());
+    let mut flags: Vec<_> = flags.collect();
+    flags.sort_unstable();
+    assert_eq!(flags, ["N", "t"], "{clients}");
+}
+
 #[tokio::test]
 async fn a_change_back_that_was_made_while_nobody_ran_is_there_although_the_disk_never_knew_of_the_first()
  {
