@@ -16,7 +16,7 @@ use redis::{
 };
 use tokio::sync::mpsc;
 
-use error::{is_broken, read_error, unreachable, write_error};
+use error::{is_broken, is_down, read_error, unreachable, write_error};
 use form::{entries, fields, invalidated, list_field, stamped};
 
 use super::address::{Address, elsewhere};
@@ -89,7 +89,8 @@ impl Connection {
             let asked: RedisResult<Value> =
                 redis::cmd("GET").arg(key).query_async(&mut redis).await;
             let error = match asked {
-                Err(error) if is_broken(&error) => return Err(error),
+                // Another node may be on the side of a partition where there is an owner.
+                Err(error) if is_broken(&error) || is_down(&error) => return Err(error),
                 Err(error) => Some(error),
                 Ok(_) => None,
             };

@@ -35,6 +35,11 @@ pub(super) fn write_error(error: RedisError) -> StoreError {
     }
 }
 
+/// Whether a node of a cluster knows of no owner for some of the slots.
+pub(super) fn is_down(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ClusterDown)
+}
+
 /// Whether a node of a cluster did not do what was asked because it, or nobody yet, has the key.
 pub(super) fn is_elsewhere(error: &RedisError) -> bool {
     matches!(

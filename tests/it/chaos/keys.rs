@@ -88,16 +88,7 @@ impl Keys {
         if self.sentinels.is_empty() {
             return;
         }
-        let replica = &self.servers[1 - self.primary];
-        eventually("the replica is in sync", PATIENCE, async || {
-            let info = replica.try_cli(&["INFO", "replication"]).await?;
-            if info.contains("role:slave") && info.contains("master_link_status:up") {
-                Ok(())
-            } else {
-                Err(info)
-            }
-        })
-        .await;
+        self.servers[1 - self.primary].is_in_sync().await;
         for sentinel in &self.sentinels {
             sentinel.knows_a_replica().await;
             eventually("the Sentinels agree", PATIENCE, async || {

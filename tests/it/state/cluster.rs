@@ -61,15 +61,7 @@ impl Cluster {
             .await;
         }
         for replica in &cluster.nodes[3..] {
-            eventually("the replica is in sync", PATIENCE, async || {
-                let info = replica.cli(&["INFO", "replication"]).await;
-                if info.contains("master_link_status:up") {
-                    Ok(())
-                } else {
-                    Err(info)
-                }
-            })
-            .await;
+            replica.is_in_sync().await;
         }
         cluster
     }
@@ -168,6 +160,23 @@ async fn a_node_that_dies_is_followed_to_its_replica() {
     })
     .await;
     witness.saw(&["green", "blue", "green"]).await;
+}
+
+#[tokio::test]
+async fn a_node_that_knows_of_no_owner_is_passed_over() {
+    let cluster = Cluster::start().await;
+    let bus = free_port().to_string();
+    let options = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+    let alone = Redis::start_with(&options).await;
+    let key = cluster.key_of(2).await;
+    cluster.set(&key, "green").await;
+    let url = format!(
+        "redis://127.0.0.1:{},127.0.0.1:{}",
+        alone.port(),
+        cluster.nodes[0].port()
+    );
+    let provider = Options::new(&config(&key), &url).start().await;
+    serves(&provider, "green").await;
 }
 
 #[tokio::test]

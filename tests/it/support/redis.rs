@@ -137,6 +137,21 @@ impl Redis {
         self.process.signal("CONT");
     }
 
+    /// Waits until it is a replica that has what its primary has.
+    pub(crate) async fn is_in_sync(&self) {
+        let within = Duration::from_secs(40);
+        eventually("the replica is in sync", within, async || {
+            // A server that changes its role closes its connections.
+            let info = self.try_cli(&["INFO", "replication"]).await?;
+            if info.contains("role:slave") && info.contains("master_link_status:up") {
+                Ok(())
+            } else {
+                Err(info)
+            }
+        })
+        .await;
+    }
+
     /// Waits until it answers a PING, or has ended.
     async fn ready(&mut self) -> Result<(), String> {
         let socket = socket(self.dir.path());

@@ -72,19 +72,7 @@ pub(crate) async fn replicated() -> (Redis, Redis) {
     let primary = Redis::start_with(&["--repl-diskless-sync-delay", "0"]).await;
     let port = primary.port().to_string();
     let replica = Redis::start_with(&["--replicaof", "127.0.0.1", &port]).await;
-    eventually(
-        "the replica is in sync",
-        Duration::from_secs(15),
-        async || {
-            let info = replica.cli(&["INFO", "replication"]).await;
-            if info.contains("master_link_status:up") {
-                Ok(())
-            } else {
-                Err(info)
-            }
-        },
-    )
-    .await;
+    replica.is_in_sync().await;
     (primary, replica)
 }
 
