@@ -77,15 +77,11 @@ pub struct Aged {
 }
 
 impl Aged {
-    /// With a list that has been in the store for so long.
-    pub fn new(
-        report: Report,
-        age: Duration,
-        mut instances: Vec<Instance>,
-        listed: Duration,
-    ) -> Self {
+    /// A report of this age, with the list of instances. However old that is, the report says that it still holds: by then
+    /// the provider had struck out who is gone.
+    pub fn new(report: Report, age: Duration, mut instances: Vec<Instance>) -> Self {
         for instance in &mut instances {
-            instance.seen += listed.as_secs_f64();
+            instance.seen += age.as_secs_f64();
         }
         Self {
             report,

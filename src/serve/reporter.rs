@@ -28,6 +28,9 @@ const GATHER_PER_INSTANCE: Duration = Duration::from_micros(10);
 /// seen before.
 const RELIST_PER_ENTRY: Duration = Duration::from_millis(1);
 
+/// The longest such interval: far from the hour after which a list passes for that of a provider that is no more.
+const RELIST_EVERY: Duration = Duration::from_secs(60);
+
 /// A store that does not answer must not delay the end.
 const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -155,8 +158,8 @@ impl<'a> Reporter<'a> {
             let entries = u32::try_from(instances.len() * reports.len()).unwrap_or(u32::MAX);
             session.report(&reports, Some(&instances)).await?;
             // A report too early rather than one too late.
-            let pause = (RELIST_PER_ENTRY * entries).saturating_sub(REPORT_EVERY / 2);
-            self.relist_at = Instant::now() + pause;
+            let pause = (RELIST_PER_ENTRY * entries).min(RELIST_EVERY);
+            self.relist_at = Instant::now() + pause.saturating_sub(REPORT_EVERY / 2);
         }
         Ok(())
     }

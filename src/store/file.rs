@@ -39,13 +39,12 @@ pub struct Folder {
     _watcher: RecommendedWatcher,
 }
 
-/// A report and the list of its provider's instances, each with the time at which it was written, in milliseconds since
-/// the epoch.
+/// A report and the list of its provider's instances, with the time at which the report was written, in milliseconds
+/// since the epoch.
 #[derive(Serialize, Deserialize)]
 struct Stamped {
     at: u128,
     report: Report,
-    listed_at: u128,
     instances: Vec<Instance>,
 }
 
@@ -196,18 +195,17 @@ impl Folder {
             let of_this = |stamped: &Stamped| stamped.report.provider == report.provider;
             let before = all.iter().position(of_this).map(|i| all.swap_remove(i));
             all.retain(|other| now.saturating_sub(other.at) < FORGET_AFTER_MS);
-            let list = match (instances, before) {
-                (Some(instances), _) => Some((now, instances.to_owned())),
-                (None, before) => before.map(|before| (before.listed_at, before.instances)),
+            let list = match instances {
+                Some(instances) => Some(instances.to_owned()),
+                None => before.map(|before| before.instances),
             };
-            let Some((listed_at, instances)) = list else {
+            let Some(instances) = list else {
                 listed = false;
                 continue;
             };
             all.push(Stamped {
                 at: now,
                 report: report.clone(),
-                listed_at,
                 instances,
             });
             let json = serde_json::to_vec(&all).map_err(|error| self.refused(&error))?;
@@ -261,13 +259,13 @@ impl Folder {
     /// See [`super::Session::reports`].
     pub(super) fn reports(&self, key: &str) -> Result<Vec<Aged>, StoreError> {
         let now = now_ms();
-        let since = |at: u128| {
-            Duration::from_millis(u64::try_from(now.saturating_sub(at)).unwrap_or(u64::MAX))
-        };
-        let stamped = self.stamped(key)?.into_iter();
-        let aged = stamped.map(|stamped| {
-            let (age, listed) = (since(stamped.at), since(stamped.listed_at));
-            Aged::new(stamped.report, age, stamped.instances, listed)
+        let aged = self.stamped(key)?.into_iter().map(|stamped| {
+            let age = u64::try_from(now.saturating_sub(stamped.at)).unwrap_or(u64::MAX);
+            Aged::new(
+                stamped.report,
+                Duration::from_millis(age),
+                stamped.instances,
+            )
         });
         Ok(aged.collect())
     }

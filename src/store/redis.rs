@@ -392,8 +392,8 @@ impl Connection {
             // A report that an older or newer provider wrote in another form is none for us, nor is one whose list is
             // yet to come.
             let (report, age) = stamped(report, now)?;
-            let (instances, listed) = stamped(reports.get(&list_field(provider))?, now)?;
-            Some(Aged::new(report, age, instances, listed))
+            let (instances, _) = stamped(reports.get(&list_field(provider))?, now)?;
+            Some(Aged::new(report, age, instances))
         });
         Ok(aged.collect())
     }

@@ -170,6 +170,47 @@ async fn who_is_unseen_for_longer_than_its_cadence_allows_is_gone() {
     assert_eq!(ids, ["cut", "held"]);
 }
 
+/// The list of a large fleet is written now and then only; that its provider has died makes it no older.
+#[tokio::test]
+async fn whose_provider_has_died_is_waited_for_however_old_the_list_is() {
+    let (redis, mut provider) = start().await;
+    let mut poller = Poller::connect(provider.address()).await;
+    poller.poll(&[(NAME, "edge-1")]).await;
+    hold(&provider, &mut poller, "edge-1").await;
+    eventually("it is in the store", SOON, async || {
+        let seen = seen_from_the_store(&provider).await;
+        if seen["instances"][0]["held"] == true {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    })
+    .await;
+
+    provider.kill();
+    let fields = redis.cli(&["HKEYS", "{active}:instances"]).await;
+    let field = fields.lines().find(|field| field.ends_with("#instances"));
+    let list = redis
+        .cli(&["HGET", "{active}:instances", field.unwrap()])
+        .await;
+    let (at, list) = list.split_once(' ').unwrap();
+    let ten_minutes_ago = at.parse::<u64>().unwrap() - 600_000;
+    let old = format!("{ten_minutes_ago} {list}");
+    redis
+        .cli(&["HSET", "{active}:instances", field.unwrap(), &old])
+        .await;
+    eventually("the provider has stopped", SOON, async || {
+        let seen = seen_from_the_store(&provider).await;
+        assert_eq!(seen["instances"][0]["id"], "edge-1", "{seen}");
+        if seen["instances"][0]["providerRuns"] == false {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn providers_on_one_store_share_one_view() {
     let (redis, mut first) = start().await;
