@@ -199,10 +199,7 @@ async fn fast_ways(redis: &Redis, backend: &Backend) -> Ways {
     write_file(files.path(), &urls[0]);
     write_redis(redis, backend).await;
     let traefik = Options::recommended(&provider.url(), "recommended")
-        .arg(&format!(
-            "--providers.file.directory={}",
-            files.path().display()
-        ))
+        .and_files(files.path())
         .arg(&format!(
             "--providers.redis.endpoints=127.0.0.1:{}",
             redis.port()

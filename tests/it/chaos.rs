@@ -107,7 +107,7 @@ async fn at_random(mut world: World, next: fn(&mut Rng) -> Event) {
         println!(
             "{:<58}{:<8}{:>6.0} ms{:>7} requests{:>5} excused{:>3} failed{:>3} misrouted",
             format!("{:?}", event.faults),
-            if event.with_change { "changed" } else { "" },
+            if event.changes() { "changed" } else { "" },
             aftermath.recovery.as_secs_f64() * 1000.0,
             aftermath.requests,
             aftermath.excused,

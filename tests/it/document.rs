@@ -83,10 +83,7 @@ async fn traefik_takes_the_document_of_every_traffic_and_enables_every_router() 
     )
     .unwrap();
     let traefik = Options::recommended(&provider.url(), "edge-1")
-        .arg(&format!(
-            "--providers.file.directory={}",
-            files.path().display()
-        ))
+        .and_files(files.path())
         .start()
         .await;
     let colors = ["blue", "green", "gold"];
@@ -249,10 +246,7 @@ async fn a_stack_whose_servers_are_all_defined_elsewhere_is_routed() {
     let config = "stacks: { deals: { services: { api: { rule: Host(`api.localhost`), servers: { blue: blue@file, green: green@file } } } } }";
     let provider = provider::Options::new(config, &redis.url()).start().await;
     let traefik = Options::recommended(&provider.url(), "edge-1")
-        .arg(&format!(
-            "--providers.file.directory={}",
-            files.path().display()
-        ))
+        .and_files(files.path())
         .start()
         .await;
     traefik.wait_for(HOSTS[0], "blue").await;

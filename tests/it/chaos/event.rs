@@ -11,7 +11,7 @@ use super::world::{Aftermath, World};
 /// How long a fault lasts that ends by itself.
 const LASTS: Duration = Duration::from_millis(600);
 
-/// Faults that happen at once, and whether the traffic is changed meanwhile.
+/// Faults that happen at once, and whether the traffic is to be changed meanwhile.
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) faults: Vec<Fault>,
@@ -48,6 +48,11 @@ impl Event {
         }
     }
 
+    /// Whether the traffic is changed meanwhile: asked for, and Redis is there to be told.
+    pub(super) fn changes(&self) -> bool {
+        self.with_change && self.faults.iter().all(Fault::leaves_redis)
+    }
+
     /// What it is called.
     pub(super) fn kind(&self) -> String {
         match &*self.faults {
@@ -66,15 +71,14 @@ impl Event {
             gone.extend(fault.begin(world).await);
         }
         tokio::time::sleep(LASTS).await;
-        let changed = self.with_change && self.faults.iter().all(Fault::leaves_redis);
-        if changed {
+        if self.changes() {
             let idle = world.idle();
             world.change(&idle).await;
         }
         for fault in &self.faults {
             fault.end(world).await;
         }
-        if !changed && self.faults.iter().any(Fault::loses_the_key) {
+        if !self.changes() && self.faults.iter().any(Fault::loses_the_key) {
             // It was not the color that moved: the load judges that. Now the operator says it again.
             let color = world.color.clone();
             world.change(&color).await;

@@ -269,10 +269,7 @@ fn traefik_takes_the_document_of_a_valid_config_whole() {
         .poll_interval("10ms")
         .throttle("10ms")
         .entry_point("preview")
-        .arg(&format!(
-            "--providers.file.directory={}",
-            files.path().display()
-        ));
+        .and_files(files.path());
     let traefik = runtime.block_on(options.start());
     let count = std::cell::Cell::new(0);
     holds(TRAEFIK_CASES, configs(), |made| {

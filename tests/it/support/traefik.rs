@@ -75,6 +75,11 @@ impl Options {
         self.arg(&format!("--providers.providersThrottleDuration={duration}"))
     }
 
+    /// The file provider as well, watching a folder.
+    pub(crate) fn and_files(self, dir: &Path) -> Self {
+        self.arg(&format!("--providers.file.directory={}", dir.display()))
+    }
+
     /// One more entrypoint, on a free port, besides `web` and `traefik`.
     pub(crate) fn entry_point(mut self, name: &str) -> Self {
         self.entry_points.push(name.into());
