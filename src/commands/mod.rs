@@ -193,10 +193,14 @@ impl Failure {
             }
             StoreError::Unknown(_) => Self::new(Exit::Store, format!("the store {store}: {error}"))
                 .hint("look with `bluegreen status`, once the store answers"),
-            StoreError::Refused(reason) => Self::new(
-                Exit::Failed,
-                format!("the store {store} refuses: {reason}{so}"),
-            ),
+            StoreError::Refused(refusal) => {
+                let message = format!("the store {store} refuses: {refusal}{so}");
+                let failure = Self::new(Exit::Failed, message);
+                match refusal.may_pass {
+                    true => failure.hint("this may pass by itself: try again"),
+                    false => failure,
+                }
+            }
         }
     }
 }

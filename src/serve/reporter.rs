@@ -78,7 +78,7 @@ pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiv
             StoreError::Refused(error) => {
                 if !std::mem::replace(&mut refused, true) {
                     tracing::warn!(
-                        error,
+                        %error,
                         "the store refuses what this provider writes: `flip` and `status` do not see its instances"
                     );
                 }
@@ -128,9 +128,9 @@ impl<'a> Reporter<'a> {
             let recorded = session.record(key, value, entry).await;
             match recorded {
                 Ok(()) => {}
-                Err(StoreError::Refused(error)) => tracing::warn!(
+                Err(StoreError::Refused(error)) if !error.may_pass => tracing::warn!(
                     key,
-                    error,
+                    %error,
                     "the store refuses to take a change from outside into the history"
                 ),
                 // Tried again later: recorded twice makes no two entries.

@@ -322,7 +322,7 @@ impl Folder {
     }
 
     fn refused(&self, error: &dyn std::fmt::Display) -> StoreError {
-        StoreError::Refused(format!("{}: {error}", self.dir.display()))
+        StoreError::refused(format!("{}: {error}", self.dir.display()))
     }
 }
 

@@ -124,15 +124,36 @@ impl Changed {
 /// Why the store did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It could not be reached, or the connection broke before it was asked.
+    /// It could not be reached, or serves nobody now: nothing was written.
     #[error("{0}")]
     Unreachable(String),
     /// It was asked to write and did not answer: the write may have been done, or be done later.
     #[error("{0}; whether the change was made is not known")]
     Unknown(String),
-    /// It answered that it won't.
+    /// It answered that it won't: nothing was written.
     #[error("{0}")]
-    Refused(String),
+    Refused(Refusal),
+}
+
+impl StoreError {
+    /// A refusal that does not pass by itself.
+    fn refused(reason: impl fmt::Display) -> Self {
+        Self::Refused(Refusal {
+            reason: reason.to_string(),
+            may_pass: false,
+        })
+    }
+}
+
+/// Why the store refuses what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refusal {
+    /// The store's own words.
+    pub reason: String,
+    /// Whether it may end without anybody's doing, such as a full memory or a failover: worth another try, over a new
+    /// connection.
+    pub may_pass: bool,
 }
 
 /// The outcome of setting a key only if it is still what it was.

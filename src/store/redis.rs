@@ -320,9 +320,8 @@ impl Connection {
         reports: &[(String, Report)],
         instances: Option<&[Instance]>,
     ) -> Result<bool, StoreError> {
-        let refused = |error: serde_json::Error| StoreError::Refused(error.to_string());
         let list = instances.map(serde_json::to_string).transpose();
-        let list = list.map_err(refused)?;
+        let list = list.map_err(StoreError::refused)?;
         let mut listed = true;
         let mut failed = None;
         for reports in reports.chunks(REPORTS_AT_ONCE) {
@@ -330,7 +329,7 @@ impl Connection {
             pipeline.ignore_errors();
             for (key, report) in reports {
                 let field = list_field(&report.provider);
-                let json = serde_json::to_string(report).map_err(refused)?;
+                let json = serde_json::to_string(report).map_err(StoreError::refused)?;
                 pipeline.cmd("EVAL").arg(REPORT).arg(1);
                 pipeline.arg(registry_key(key)).arg(&report.provider);
                 pipeline.arg(json).arg(field).arg(&list);

@@ -9,7 +9,10 @@
 pub(super) const SET: &str = "
 local is = redis.pcall('GET', KEYS[1])
 local kind = 'value'
-if not is then kind = 'missing' elseif type(is) == 'table' then kind = 'wrong type' end
+if not is then kind = 'missing' elseif type(is) == 'table' then
+  if not string.find(is.err, 'WRONGTYPE', 1, true) then return is end
+  kind = 'wrong type'
+end
 if kind ~= ARGV[1] or (kind == 'value' and is ~= ARGV[2]) then return {0, kind, kind == 'value' and is or ''} end
 redis.call('SET', KEYS[1], ARGV[3])
 local added = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', unpack(ARGV, 5))

@@ -1,5 +1,7 @@
 //! The store in a folder, for one host without Redis.
 
+mod answers;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
