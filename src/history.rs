@@ -16,6 +16,9 @@ pub const OUTSIDE: &str = "outside";
 /// What the reason of a change begins with by which a `flip` went back by itself.
 pub const WENT_BACK: &str = "went back: ";
 
+/// The longest reason that a change may give, in bytes.
+pub const LONGEST_REASON: usize = 1000;
+
 /// One change of a stack's traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -56,6 +59,18 @@ impl fmt::Display for Entry {
             write!(f, ": {}", printable.collect::<String>())?;
         }
         Ok(())
+    }
+}
+
+/// A reason that fits into a history.
+///
+/// # Errors
+///
+/// How long it is, where that is too long.
+pub fn reason(text: &str) -> Result<String, String> {
+    match text.len() {
+        ..=LONGEST_REASON => Ok(text.to_owned()),
+        bytes => Err(format!("it has {bytes} bytes: at most {LONGEST_REASON}")),
     }
 }
 

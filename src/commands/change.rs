@@ -15,7 +15,7 @@ use super::interrupt::Interrupt;
 use super::wait::{LOOK_AGAIN, Late, Waited, list, names};
 use super::{Common, Exit, Failure, NOTHING_CHANGED};
 use crate::config::Stack;
-use crate::history::{Entry, author};
+use crate::history::{self, Entry, author};
 use crate::registry::Aged;
 use crate::store::{Outcome, Reading, Session, StoreError};
 use crate::traffic::Traffic;
@@ -36,7 +36,7 @@ pub struct ChangeFlags {
         env = "BLUEGREEN_WHY",
         default_value = "",
         hide_default_value = true,
-        value_parser = reason,
+        value_parser = history::reason,
         value_name = "TEXT"
     )]
     why: String,
@@ -49,15 +49,6 @@ pub struct ChangeFlags {
     /// Say what would be done, and how the document would change; change nothing
     #[arg(long, env = "BLUEGREEN_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
     pub(super) dry_run: bool,
-}
-
-/// A reason that fits into a history.
-fn reason(text: &str) -> Result<String, String> {
-    const LONGEST: usize = 1000;
-    if text.len() > LONGEST {
-        return Err(format!("it has {} bytes: at most {LONGEST}", text.len()));
-    }
-    Ok(text.to_owned())
 }
 
 /// A change that is to be made.

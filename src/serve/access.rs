@@ -7,8 +7,8 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use hyper::StatusCode;
-use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
+use hyper::{StatusCode, Uri};
 
 use super::routes::{Answer, plain};
 
@@ -69,51 +69,112 @@ pub struct Access {
     pub token: Option<Token>,
 }
 
+/// Why a change is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// It comes from a page of another origin.
+    Foreign,
+    /// Nobody may change anything here.
+    Off,
+    /// It shows no token, or a wrong one.
+    Token,
+}
+
+/// The header by which a browser says which page a request comes from (Fetch Metadata).
+const FETCH_SITE: &str = "sec-fetch-site";
+
 impl Access {
-    /// Whether this `Authorization` may read: the token as `Bearer`, or as the password of `Basic`, which is what
-    /// Traefik makes of a user and password in the endpoint's URL.
-    pub fn may_read(&self, authorization: Option<&HeaderValue>) -> bool {
-        self.read_token
-            .as_ref()
-            .is_none_or(|token| shows(authorization, token))
+    /// Whether a request with these headers may read: it shows the token as `Bearer`, or as the password of `Basic`,
+    /// which is what Traefik makes of a user and password in the endpoint's URL.
+    pub fn may_read(&self, headers: &HeaderMap) -> bool {
+        self.read_token.as_ref().is_none_or(|token| {
+            let shown = bearer(headers).or_else(|| password(headers));
+            shown.is_some_and(|shown| token.is(&shown))
+        })
     }
 
-    /// Whether this `Authorization` may change the traffic; none where nobody may.
-    pub fn may_change(&self, authorization: Option<&HeaderValue>) -> Option<bool> {
-        let token = self.token.as_ref()?;
-        Some(shows(authorization, token))
+    /// Whether a request with these headers may change the traffic: it shows the token as `Bearer`, and comes from no
+    /// page of another origin. `Basic` does not count: a browser that knows it sends it for any page that asks.
+    ///
+    /// # Errors
+    ///
+    /// Why it may not.
+    pub fn may_change(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        if is_foreign(headers) {
+            return Err(Denied::Foreign);
+        }
+        let token = self.token.as_ref().ok_or(Denied::Off)?;
+        let shown = bearer(headers).is_some_and(|shown| token.is(&shown));
+        if shown { Ok(()) } else { Err(Denied::Token) }
     }
 }
 
-/// Whether the header shows the token.
-fn shows(authorization: Option<&HeaderValue>, token: &Token) -> bool {
-    let shown = authorization
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| {
-            let (scheme, credentials) = value.trim().split_once(' ')?;
-            let credentials = credentials.trim();
-            if scheme.eq_ignore_ascii_case("bearer") {
-                return Some(credentials.to_owned());
-            }
-            if !scheme.eq_ignore_ascii_case("basic") {
-                return None;
-            }
-            let decoded = String::from_utf8(BASE64_STANDARD.decode(credentials).ok()?).ok()?;
-            decoded
-                .split_once(':')
-                .map(|(_user, password)| password.to_owned())
-        });
-    shown.is_some_and(|shown| token.is(&shown))
+/// What the scheme of `Authorization` has after it.
+fn credentials(headers: &HeaderMap, scheme: &str) -> Option<String> {
+    // A token of more than ASCII comes in UTF-8.
+    let value = std::str::from_utf8(headers.get(AUTHORIZATION)?.as_bytes()).ok()?;
+    let (is, credentials) = value.trim().split_once(' ')?;
+    is.eq_ignore_ascii_case(scheme)
+        .then(|| credentials.trim().to_owned())
 }
 
-/// The answer to whoever shows no token or a wrong one.
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    credentials(headers, "bearer")
+}
+
+/// The password of `Basic`.
+fn password(headers: &HeaderMap) -> Option<String> {
+    let decoded = BASE64_STANDARD
+        .decode(credentials(headers, "basic")?)
+        .ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let (_user, password) = decoded.split_once(':')?;
+    Some(password.to_owned())
+}
+
+/// Whether a browser says that a page of another origin sends this. What is no browser says nothing of it.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    match headers.get(FETCH_SITE).map(HeaderValue::as_bytes) {
+        Some(b"same-origin") => return false,
+        // Nobody's page: typed by the user, or sent by an extension.
+        None | Some(b"none") => {}
+        Some(_) => return true,
+    }
+    let Some(origin) = headers.get(ORIGIN) else {
+        return false;
+    };
+    // The scheme is left out: a proxy in front may speak TLS where this does not.
+    let origin = origin.to_str().ok().and_then(|o| o.parse::<Uri>().ok());
+    let of = origin.as_ref().and_then(Uri::authority);
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    match (of, host) {
+        (Some(of), Some(host)) => !of.as_str().eq_ignore_ascii_case(host),
+        // `null` is the origin of a page that hides its own.
+        _ => true,
+    }
+}
+
+/// The answer to whoever may not read.
 pub(super) fn unauthorized() -> Answer {
+    challenge("Bearer, Basic realm=\"bluegreen\"")
+}
+
+/// The answer to whoever may not change anything.
+pub(super) fn denied(denied: Denied) -> Answer {
+    let text = match denied {
+        Denied::Token => return challenge("Bearer"),
+        Denied::Off => "no change is taken here: `serve` runs without --token\n",
+        Denied::Foreign => "no change is taken from a page of another origin\n",
+    };
+    plain(StatusCode::FORBIDDEN, text.to_owned())
+}
+
+fn challenge(schemes: &'static str) -> Answer {
     let text = "a token is needed here: send `Authorization: Bearer TOKEN` (Traefik: providers.http.headers)\n";
     let mut answer = plain(StatusCode::UNAUTHORIZED, text.to_owned());
-    answer.headers_mut().insert(
-        WWW_AUTHENTICATE,
-        HeaderValue::from_static("Bearer, Basic realm=\"bluegreen\""),
-    );
+    answer
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, HeaderValue::from_static(schemes));
     answer
 }
 
@@ -121,16 +182,33 @@ pub(super) fn unauthorized() -> Answer {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_token_opens_as_bearer_and_as_password() {
-        let access = Access {
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    fn access() -> Access {
+        Access {
             read_token: Some(Token::new("s3cret\n").unwrap()),
-            token: None,
-        };
-        let may = |value: &'static str| access.may_read(Some(&HeaderValue::from_static(value)));
-        assert!(may("Bearer s3cret"));
-        assert!(may("bearer  s3cret"));
-        assert!(may("Basic dHJhZWZpazpzM2NyZXQ="));
+            token: Some(Token::new("s3cret").unwrap()),
+        }
+    }
+
+    #[test]
+    fn a_token_opens_as_bearer_and_to_read_as_password() {
+        let access = access();
+        let basic = "Basic dHJhZWZpazpzM2NyZXQ=";
+        for (value, read, change) in [
+            ("Bearer s3cret", true, Ok(())),
+            ("bearer  s3cret", true, Ok(())),
+            (basic, true, Err(Denied::Token)),
+        ] {
+            let headers = headers(&[("authorization", value)]);
+            assert_eq!(access.may_read(&headers), read, "{value}");
+            assert_eq!(access.may_change(&headers), change, "{value}");
+        }
         for wrong in [
             "",
             "s3cret",
@@ -141,14 +219,56 @@ mod tests {
             "Basic czNjcmV0",
             "Digest s3cret",
         ] {
-            assert!(!may(wrong), "{wrong}");
+            let headers = headers(&[("authorization", wrong)]);
+            assert!(!access.may_read(&headers), "{wrong}");
+            assert_eq!(access.may_change(&headers), Err(Denied::Token), "{wrong}");
         }
-        assert!(!access.may_read(None));
-        assert_eq!(
-            access.may_change(Some(&HeaderValue::from_static("Bearer s3cret"))),
-            None
-        );
-        assert!(Access::default().may_read(None));
+        assert!(!access.may_read(&HeaderMap::new()));
+        let open = Access::default();
+        assert!(open.may_read(&HeaderMap::new()));
+        let shown = headers(&[("authorization", "Bearer s3cret")]);
+        assert_eq!(open.may_change(&shown), Err(Denied::Off));
         assert!(!format!("{access:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_page_of_another_origin_changes_nothing_even_with_the_token() {
+        const OWN: (&str, &str) = ("origin", "http://provider:9000");
+        for (lines, foreign) in [
+            (&[][..], false),
+            (&[OWN], false),
+            (&[("origin", "https://PROVIDER:9000")], false),
+            (&[("sec-fetch-site", "same-origin")], false),
+            // A proxy in front may have changed `Host`; the browser knows better.
+            (
+                &[("sec-fetch-site", "same-origin"), ("origin", "http://edge")],
+                false,
+            ),
+            (&[("sec-fetch-site", "none")], false),
+            (
+                &[("sec-fetch-site", "none"), ("origin", "http://evil")],
+                true,
+            ),
+            (&[("origin", "http://evil")], true),
+            (&[("origin", "http://provider")], true),
+            (&[("origin", "http://provider:9000.evil")], true),
+            (&[("origin", "null")], true),
+            (&[("origin", "")], true),
+            (&[("sec-fetch-site", "cross-site")], true),
+            (&[("sec-fetch-site", "same-site"), OWN], true),
+            (&[("sec-fetch-site", "")], true),
+        ] {
+            let mut all = headers(lines);
+            all.extend(headers(&[
+                ("authorization", "Bearer s3cret"),
+                ("host", "provider:9000"),
+            ]));
+            let expected = if foreign {
+                Err(Denied::Foreign)
+            } else {
+                Ok(())
+            };
+            assert_eq!(access().may_change(&all), expected, "{lines:?}");
+        }
     }
 }

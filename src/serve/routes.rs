@@ -17,8 +17,7 @@ use std::sync::atomic::Ordering;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
-    RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
@@ -72,7 +71,7 @@ pub async fn answer(
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return Ok(not_allowed(path, "GET, HEAD"));
     }
-    if guarded && !shared.access.may_read(request.headers().get(AUTHORIZATION)) {
+    if guarded && !shared.access.may_read(request.headers()) {
         return Ok(access::unauthorized());
     }
     Ok(match path {

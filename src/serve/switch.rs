@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::AUTHORIZATION;
-use hyper::{Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::routes::{Answer, json, plain};
 use super::{Shared, access};
-use crate::history::Entry;
+use crate::history::{self, Entry};
 use crate::store::{Outcome, Reading, StoreError};
 use crate::traffic::Traffic;
 
@@ -27,7 +26,7 @@ const MAX_BODY: usize = 4096;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The header that says why, for the history.
-const WHY_HEADER: &str = "x-why";
+const WHY_HEADER: &str = "X-Why";
 
 /// What was done.
 #[derive(Serialize)]
@@ -51,25 +50,13 @@ pub(super) async fn switch(
     stack: &str,
     request: Request<Incoming>,
 ) -> Answer {
-    match shared
-        .access
-        .may_change(request.headers().get(AUTHORIZATION))
-    {
-        Some(true) => {}
-        Some(false) => return access::unauthorized(),
-        None => {
-            return plain(
-                StatusCode::FORBIDDEN,
-                "no change is taken here: `serve` runs without --token\n".to_owned(),
-            );
-        }
+    if let Err(denied) = shared.access.may_change(request.headers()) {
+        return access::denied(denied);
     }
-    let why = request
-        .headers()
-        .get(WHY_HEADER)
-        .and_then(|why| why.to_str().ok())
-        .unwrap_or_default()
-        .to_owned();
+    let why = match reason(request.headers()) {
+        Ok(why) => why,
+        Err(text) => return plain(StatusCode::BAD_REQUEST, format!("{WHY_HEADER}: {text}\n")),
+    };
     let body = Limited::new(request.into_body(), MAX_BODY).collect();
     let Ok(Ok(body)) = tokio::time::timeout(BODY_TIMEOUT, body).await else {
         return plain(
@@ -121,6 +108,15 @@ pub(super) async fn switch(
             format!("the store: {error}; nothing was changed\n"),
         ),
     }
+}
+
+/// The reason that a change gives; empty where it gives none.
+fn reason(headers: &HeaderMap) -> Result<String, String> {
+    let Some(value) = headers.get(WHY_HEADER) else {
+        return Ok(String::new());
+    };
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| "it is not UTF-8".to_owned())?;
+    history::reason(text)
 }
 
 /// Why nothing was set.

@@ -91,3 +91,68 @@ async fn without_a_token_nobody_may() {
     assert_eq!(answer.status, 403, "{}", answer.text());
     assert_eq!(redis.cli(&["GET", "active"]).await, "");
 }
+
+#[tokio::test]
+async fn a_page_of_another_origin_changes_nothing() {
+    const TOKEN: &str = "Authorization: Bearer s3cret\r\n";
+    let (redis, stack) = (Redis::start().await, Stack::start().await);
+    let options =
+        provider::Options::new(&stack.config(), &redis.url()).env("BLUEGREEN_TOKEN", "s3cret");
+    let provider = options.start().await;
+    let post = async |headers: &str| {
+        let path = "/stacks/deals/traffic";
+        post(&provider, path, headers, "green").await
+    };
+
+    // A browser sends a password that it knows for whatever page asks.
+    let basic = post("Authorization: Basic dHJhZWZpazpzM2NyZXQ=\r\n").await;
+    assert_eq!(basic.status, 401, "{}", basic.text());
+    assert_eq!(basic.header("www-authenticate"), Some("Bearer"));
+    for foreign in [
+        "Origin: http://evil.example\r\n",
+        "Origin: null\r\n",
+        "Sec-Fetch-Site: cross-site\r\n",
+        "Sec-Fetch-Site: same-site\r\nOrigin: http://localhost\r\n",
+    ] {
+        let answer = post(&format!("{TOKEN}{foreign}")).await;
+        assert_eq!(answer.status, 403, "{foreign}: {}", answer.text());
+    }
+    assert_eq!(redis.cli(&["GET", "active"]).await, "");
+
+    let own = "Origin: http://localhost\r\nSec-Fetch-Site: same-origin\r\n";
+    let answer = post(&format!("{TOKEN}{own}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(redis.cli(&["GET", "active"]).await, "green");
+}
+
+#[tokio::test]
+async fn the_reason_is_utf_8_of_a_bounded_length() {
+    let (redis, stack) = (Redis::start().await, Stack::start().await);
+    let options =
+        provider::Options::new(&stack.config(), &redis.url()).env("BLUEGREEN_TOKEN", "s3cret");
+    let provider = options.start().await;
+    let post = async |why: &[u8]| {
+        let mut client = Poller::connect(provider.address()).await;
+        let head =
+            b"POST /stacks/deals/traffic HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\
+            Authorization: Bearer s3cret\r\nX-Why: ";
+        client.send(&[head, why, b"\r\n\r\ngreen"].concat()).await;
+        client.receive().await
+    };
+
+    let long = post("é".repeat(501).as_bytes()).await;
+    assert_eq!(long.status, 400, "{}", long.text());
+    assert!(
+        long.text()
+            .contains("X-Why: it has 1002 bytes: at most 1000")
+    );
+    let latin = post(b"caf\xe9").await;
+    assert_eq!(latin.status, 400, "{}", latin.text());
+    assert!(latin.text().contains("X-Why: it is not UTF-8"));
+    assert_eq!(redis.cli(&["GET", "active"]).await, "");
+
+    let answer = post("Größe, café ☕".as_bytes()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let history = Cli::new(&["history"]).of(&provider);
+    history.stdout(": Größe, café ☕").run().await;
+}
