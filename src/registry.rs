@@ -53,6 +53,9 @@ pub struct Instance {
     pub confirmed: Option<String>,
     /// The revision that it was seen to route by, where there is a marker.
     pub applied: Option<String>,
+    /// What its API says of the document's routers; none where that is not known, because the API can't be reached.
+    #[serde(default)]
+    pub routers: Option<Routers>,
     /// For how long its polls are held, in seconds.
     pub hold: f64,
     /// To what the hold was cut because it gave up earlier, in seconds.
@@ -63,6 +66,27 @@ pub struct Instance {
     pub seen: f64,
     /// After how long unseen it is gone, in seconds, where nothing else happens.
     pub gone_after: f64,
+}
+
+/// What an instance's API says of the routers of a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Routers {
+    /// The revision of that document.
+    pub revision: String,
+    /// The routers that Traefik has disabled, so that it answers 404 in their place: the first few.
+    pub disabled: Vec<DisabledRouter>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// A router that Traefik has disabled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisabledRouter {
+    /// Its name in the document, such as `deals-api`.
+    pub router: String,
+    /// Why, in Traefik's words.
+    pub error: String,
 }
 
 /// A report as it was read, with its age and the list of instances.
@@ -113,6 +137,13 @@ impl<'a> Seen<'a> {
     /// What it is sorted by.
     fn key(&self) -> (&'a str, &'a str) {
         (&self.instance.id, &self.provider.provider)
+    }
+
+    /// The routers that it has disabled of the document that its provider serves; none where that is not known.
+    pub fn routers(&self) -> Option<&'a Routers> {
+        let routers = self.instance.routers.as_ref()?;
+        let current = Some(&routers.revision) == self.provider.revision.as_ref();
+        (current && self.provider_runs).then_some(routers)
     }
 
     /// Whether its provider serves this traffic and the instance has it: applied where there is a marker, else

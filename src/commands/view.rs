@@ -9,7 +9,7 @@ use super::before::in_force;
 use super::change::shown;
 use crate::color::Color;
 use crate::config::Stack;
-use crate::registry::{Aged, fleet};
+use crate::registry::{Aged, DisabledRouter, Routers, fleet};
 use crate::store::{KeyState, Reading};
 use crate::traffic::Traffic;
 
@@ -67,7 +67,7 @@ impl View<'_> {
                 "id": instance.id, "address": instance.address, "revision": instance.revision, "held": instance.held,
                 "confirmed": instance.confirmed.is_some() && instance.confirmed == seen.provider.revision,
                 "applied": seen.provider.marker.then(|| instance.applied.is_some() && instance.applied == seen.provider.revision),
-                "hold": instance.hold, "holdCut": instance.hold_cut, "cadence": instance.cadence,
+                "routers": seen.routers(), "hold": instance.hold, "holdCut": instance.hold_cut, "cadence": instance.cadence,
                 "unseen": seen.unseen, "provider": seen.provider.provider, "providerRuns": seen.provider_runs,
             })
         });
@@ -228,9 +228,33 @@ impl View<'_> {
                     instance.address
                 ),
             );
+            if let Some(routers) = seen.routers() {
+                text.push_str(&disabled_text(routers));
+            }
         }
         text
     }
+}
+
+/// A line for each router that an instance has disabled.
+fn disabled_text(routers: &Routers) -> String {
+    let mut text = String::new();
+    for DisabledRouter { router, error } in &routers.disabled {
+        add(
+            &mut text,
+            format_args!(
+                "\n    problem: Traefik has disabled the router `{router}`, every request to it gets a 404: {error}"
+            ),
+        );
+    }
+    if routers.more > 0 {
+        let more = routers.more;
+        add(
+            &mut text,
+            format_args!("\n    problem: and {more} more routers"),
+        );
+    }
+    text
 }
 
 fn add(text: &mut String, more: std::fmt::Arguments<'_>) {

@@ -110,6 +110,7 @@ impl Fleet {
         if known.sent.is_none() {
             // It may be a new process under the same name: what the one before routed by says nothing of it.
             instance.applied = None;
+            instance.routers = None;
         }
         if let Some(answered) = known.answered {
             let gap = now.duration_since(answered);
@@ -162,6 +163,34 @@ impl Fleet {
             instance.applied = Some(revision.clone());
         }
         self.changed.send_replace(());
+    }
+
+    /// Takes note of what an instance's API says of the document's routers, or that it could not be asked; gives what it
+    /// said before.
+    pub fn set_routers(
+        &self,
+        id: &str,
+        routers: Option<registry::Routers>,
+    ) -> Option<registry::Routers> {
+        let mut instances = self.lock();
+        let instance = instances.get_mut(id)?;
+        let news = instance.routers != routers;
+        let before = std::mem::replace(&mut instance.routers, routers);
+        drop(instances);
+        if news {
+            self.changed.send_replace(());
+        }
+        before
+    }
+
+    /// The instances that were seen to route by a document, with their addresses.
+    pub fn applied(&self) -> Vec<(String, IpAddr, Revision)> {
+        let instances = self.lock();
+        let applied = instances.iter().filter_map(|(id, instance)| {
+            let revision = instance.applied.clone()?;
+            Some((id.clone(), instance.address, revision))
+        });
+        applied.collect()
     }
 
     /// Forgets the instances that are gone, and says which of the others lag.

@@ -21,7 +21,7 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
-use super::Shared;
+use super::{Shared, routers};
 use crate::document::{MARKER_PATH, MARKER_ROUTER, Revision};
 
 /// How long one question may take.
@@ -62,6 +62,10 @@ pub async fn ask_all(shared: Arc<Shared>) {
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .remove(&id);
+                if applied {
+                    // Before it counts as applied, so that who waits for that can rely on it.
+                    routers::look(&shared, &id, address, &revision).await;
+                }
                 // Also where it was not: what it has fetched meanwhile is to be asked for now.
                 shared.fleet.asked(&id, applied.then_some(&revision));
             });

@@ -51,9 +51,14 @@ pub fn text(shared: &Shared) -> String {
 
     let confirmed = Family::<Labels, Gauge>::default();
     let held = Family::<Labels, Gauge>::default();
+    let disabled = Family::<Labels, Gauge<u64, AtomicU64>>::default();
     for instance in shared.fleet.overview() {
         let labels = vec![("instance", instance.entry.id.clone())];
         let has = current.is_some() && instance.confirmed.as_ref() == current;
+        if let Some(routers) = &instance.entry.routers {
+            let count = routers.disabled.len() + routers.more;
+            disabled.get_or_create(&labels).set(count as u64);
+        }
         confirmed.get_or_create(&labels).set(i64::from(has));
         held.get_or_create(&labels)
             .set(i64::from(instance.entry.held));
@@ -67,6 +72,11 @@ pub fn text(shared: &Shared) -> String {
         "instance_held",
         "Whether a poll of the instance is held",
         held,
+    );
+    registry.register(
+        "instance_disabled_routers",
+        "Routers of ours that the instance has disabled, where its API tells",
+        disabled,
     );
 
     let gauges = [

@@ -7,6 +7,7 @@
 //! - [`hold`]: how long a poll's answer is withheld;
 //! - [`fleet`]: which instances poll, and what they have;
 //! - [`marker`]: asking an instance what it has applied;
+//! - [`routers`]: asking an instance which routers it has disabled;
 //! - [`reporter`]: telling the store of the fleet, and of changes from outside;
 //! - [`reload`]: taking over a changed config file;
 //! - [`switch`]: taking a change of traffic over HTTP;
@@ -20,6 +21,7 @@ pub mod marker;
 pub mod metrics;
 pub mod reload;
 pub mod reporter;
+pub mod routers;
 pub mod routes;
 pub mod status;
 pub mod switch;
@@ -144,6 +146,7 @@ pub async fn run(
         outside,
     ));
     background.spawn(marker::ask_all(Arc::clone(&shared)));
+    background.spawn(routers::watch(Arc::clone(&shared)));
     background.spawn(reload::watch(
         config_path,
         state_dir,

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Shared;
+use crate::registry::Routers;
 use crate::state::Source;
 
 /// The whole of it.
@@ -55,6 +56,8 @@ struct Instance {
     confirmed: bool,
     /// Whether it was seen to route by the current document; none without a marker.
     applied: Option<bool>,
+    /// What its API says of the document's routers; none where that is not known.
+    routers: Option<Routers>,
     hold: f64,
     hold_cut: Option<f64>,
     cadence: Option<f64>,
@@ -90,6 +93,7 @@ pub fn status(shared: &Shared) -> Status {
                 .marker
                 .is_some()
                 .then(|| has(&instance.applied)),
+            routers: entry.routers.clone(),
             last_seen: now.checked_sub(ago).unwrap_or(now),
             id: entry.id.clone(),
             address: entry.address.clone(),

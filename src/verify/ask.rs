@@ -26,7 +26,7 @@ const SHOWN: usize = 200;
 /// A request. It has a connection of its own, follows no redirect and uses no proxy; certificates are not judged: who
 /// shows them is not what is verified.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub(crate) struct Request {
     pub(super) method: Method,
     /// Scheme, host and port.
     pub(super) server: String,
@@ -42,14 +42,14 @@ pub(super) struct Request {
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// Why there is no answer.
-pub(super) enum NoAnswer {
+pub(crate) enum NoAnswer {
     /// Nobody could be asked.
     Unreachable(String),
     /// Who was asked did not answer, or not in full.
@@ -66,7 +66,7 @@ impl NoAnswer {
 
 impl Request {
     /// A GET.
-    pub(super) fn get(server: &str, path: &str, timeout: Duration) -> Self {
+    pub(crate) fn get(server: &str, path: &str, timeout: Duration) -> Self {
         Self {
             method: Method::GET,
             server: server.to_owned(),
@@ -91,7 +91,7 @@ impl Request {
     }
 
     /// Asks.
-    pub(super) async fn ask(&self) -> Result<Answer, NoAnswer> {
+    pub(crate) async fn ask(&self) -> Result<Answer, NoAnswer> {
         let late = || format!("no answer within {:?}", self.timeout);
         let within = tokio::time::Instant::now() + self.timeout;
         let unreachable = |error: &dyn Error| NoAnswer::Unreachable(cause(error));

@@ -9,7 +9,7 @@
 //! - `production`: what is checked through Traefik, by requests that `rule` makes;
 //! - `steps`, `command`: the two kinds of smoke tests; `ask`: one HTTP request.
 
-mod ask;
+pub(crate) mod ask;
 mod command;
 mod containers;
 pub mod health;

@@ -15,6 +15,7 @@ mod containers;
 mod cost;
 mod deals;
 mod deploy;
+mod disabled;
 mod document;
 mod fleet;
 mod flip;

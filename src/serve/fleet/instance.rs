@@ -26,6 +26,7 @@ pub(super) struct Instance {
     pub(super) revision: Option<Revision>,
     pub(super) confirmed: Option<Revision>,
     pub(super) applied: Option<Revision>,
+    pub(super) routers: Option<registry::Routers>,
     pub(super) hold: Duration,
     pub(super) cut: Cut,
     /// The longest time lately from an answer to the next poll.
@@ -54,6 +55,7 @@ impl Instance {
             revision: None,
             confirmed: None,
             applied: None,
+            routers: None,
             hold: Duration::ZERO,
             cut: Cut::default(),
             cadence: None,
@@ -105,6 +107,7 @@ impl Instance {
             held: self.connections.values().any(|connection| connection.held),
             confirmed: text(self.confirmed()),
             applied: text(self.applied.as_ref()),
+            routers: self.routers.clone(),
             hold: self.hold.as_secs_f64(),
             hold_cut: self.cut.hold().map(|cut| cut.as_secs_f64()),
             cadence: self.cadence.map(|cadence| cadence.as_secs_f64()),

@@ -1,0 +1,138 @@
+//! Routers that Traefik has disabled: its API tells, and so do status, metrics and log, for as long as it is so.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::cli::Cli;
+use crate::support::eventually;
+use crate::support::provider::Provider;
+use crate::support::redis::Redis;
+use crate::support::stack::{HOSTS, Stack};
+use crate::support::traefik::{self, Traefik};
+
+/// An instance is asked every ten seconds.
+const ASKED_WITHIN: Duration = Duration::from_secs(30);
+
+const ERROR: &str = "middleware \"limit@file\" does not exist";
+
+/// A Traefik with its file provider, which defines the middleware that the router of `api` names.
+struct Site {
+    stack: Stack,
+    files: TempDir,
+    _redis: Redis,
+    provider: Provider,
+    traefik: Traefik,
+}
+
+impl Site {
+    /// With the marker on the entrypoint `traefik`, where the API is unless the arguments say otherwise.
+    async fn start(args: &[&str]) -> Self {
+        let (stack, redis) = (Stack::start().await, Redis::start().await);
+        let files = tempfile::tempdir().unwrap();
+        define(files.path(), "limit");
+        let provider = stack.provider(&stack.config(), &redis).await;
+        let options = traefik::Options::recommended(&provider.url(), "edge");
+        let options = options.and_files(files.path());
+        let options = args.iter().fold(options, |options, arg| options.arg(arg));
+        let site = Self {
+            traefik: options.start().await,
+            stack,
+            files,
+            _redis: redis,
+            provider,
+        };
+        let named = "{ rule: 'Host(`api.localhost`)', router: { middlewares: [limit@file] },";
+        let config = site
+            .stack
+            .config()
+            .replacen("{ rule: 'Host(`api.localhost`)',", named, 1);
+        let port = site.traefik.address("traefik").port();
+        let marker = format!("marker: {{ entryPoint: traefik, port: {port} }}\n");
+        site.provider.write_config(&(config + &marker));
+        site.provider.instance_has("edge", "applied", true).await;
+        for host in HOSTS {
+            site.traefik.wait_for(host, "blue").await;
+        }
+        site
+    }
+
+    /// Waits until it is known that these routers are disabled, and gives all that is known.
+    async fn disabled(&self, expected: Value) -> Value {
+        eventually("the disabled routers", ASKED_WITHIN, async || {
+            let instance = self.provider.instance("edge").await;
+            if instance["routers"]["disabled"] == expected {
+                Ok(instance)
+            } else {
+                Err(instance)
+            }
+        })
+        .await
+    }
+
+    async fn metrics(&self) -> String {
+        self.provider.get("/metrics").await.text().to_owned()
+    }
+
+    fn status(&self, args: &[&str]) -> Cli {
+        Cli::new(&[&["status"], args].concat()).of(&self.provider)
+    }
+}
+
+/// Has Traefik's file provider define a middleware of this name, and no other.
+fn define(dir: &Path, name: &str) {
+    let text = format!("http: {{ middlewares: {{ {name}: {{ compress: {{}} }} }} }}");
+    std::fs::write(dir.join("file.yml"), text).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_router_that_traefik_disables_later_is_seen_for_as_long_as_it_is() {
+    let site = Site::start(&[]).await;
+    site.disabled(json!([])).await;
+    let metric =
+        |count: u32| format!("bluegreen_instance_disabled_routers{{instance=\"edge\"}} {count}");
+    assert!(site.metrics().await.contains(&metric(0)));
+
+    define(site.files.path(), "another");
+    let gone = json!([{ "router": "deals-api", "error": ERROR }]);
+    site.disabled(gone.clone()).await;
+    assert_eq!(site.traefik.get(HOSTS[0], "/").await.status, 404);
+    assert!(site.metrics().await.contains(&metric(1)));
+    site.provider
+        .log_contains("Traefik has disabled a router")
+        .await;
+    let said = format!(
+        "Traefik has disabled the router `deals-api`, every request to it gets a 404: {ERROR}"
+    );
+    eventually("status shows it", ASKED_WITHIN, async || {
+        let status = site.status(&[]).any_stdout().run().await;
+        if status.stdout.contains(&said) {
+            Ok(())
+        } else {
+            Err(status.stdout)
+        }
+    })
+    .await;
+    let status = site.status(&["--json"]).any_stdout().run().await.json();
+    let instance = &status["stacks"]["deals"]["instances"][0];
+    assert_eq!(instance["routers"]["disabled"], gone);
+
+    define(site.files.path(), "limit");
+    site.disabled(json!([])).await;
+    site.traefik.wait_for(HOSTS[0], "blue").await;
+    site.provider
+        .log_contains("enabled every router again")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_api_tells_is_not_known() {
+    let site = Site::start(&["--api=false", "--api.insecure=false"]).await;
+    assert_eq!(site.provider.instance("edge").await["routers"], Value::Null);
+    assert!(!site.metrics().await.contains("disabled_routers{"));
+    let status = site.status(&["--json"]).any_stdout().run().await.json();
+    let instance = &status["stacks"]["deals"]["instances"][0];
+    assert_eq!(instance["routers"], Value::Null);
+}
