@@ -2,7 +2,8 @@
 //!
 //! This is the map of the crate, in the order in which the data flows:
 //!
-//! 1. the words: [`color`], [`traffic`], [`check`], [`template`], [`duration`];
+//! 1. the words: [`color`], [`traffic`], [`check`], [`template`], [`duration`]; [`command`] runs what the operator has
+//!    written;
 //! 2. [`config`] reads `bluegreen.yml` and checks it as a whole, also against what Traefik knows ([`traefik`]);
 //! 3. [`document`] renders the config and the traffic to the bytes that Traefik gets;
 //! 4. [`store`] follows the key in Redis, or in a folder; beside the key are the [`history`] and the [`registry`] of
@@ -17,6 +18,7 @@
 pub mod certificate;
 pub mod check;
 pub mod color;
+pub mod command;
 pub mod commands;
 pub mod config;
 pub mod document;

@@ -1,12 +1,9 @@
 //! `deploy`.
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use super::before::{Before, look};
 use super::care::{Care, talk_unless_quiet};
@@ -14,15 +11,12 @@ use super::change::{Change, ChangeFlags, shown};
 use super::flip::{CareFlags, named, other};
 use super::holder::Holder;
 use super::interrupt::Interrupt;
+use super::stage::{Stage, Undone};
 use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, print};
 use crate::check::CommandLine;
 use crate::color::Color;
 use crate::config::Stack;
 use crate::traffic::Traffic;
-use crate::verify::report::time;
-
-/// How long a command may take to end once it was asked to.
-const END_WITHIN: Duration = Duration::from_secs(10);
 
 /// Brings a color up, and moves the traffic to it with care.
 ///
@@ -30,7 +24,9 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 /// does: the color is verified, the key is set, every instance has confirmed, production is verified and, with --bake,
 /// watched; with --stop-old, `down` stops the color that had the traffic, after --grace. A color that has traffic is
 /// never brought up or stopped. A failure before the flip leaves production as it is, one after it goes back; what was
-/// started of the color is left running, to be looked at.
+/// started of the color is left running, to be looked at. `up` may take as long as `upTimeout` in the config says, else
+/// as long as --timeout, and `down` as long as --timeout: after that, and at Ctrl-C or SIGTERM, it is ended with all that
+/// it has started.
 ///
 /// Exit codes: as of `flip`; 1 also where `up` fails, or `down` after everything else; 3 also where the color has
 /// traffic.
@@ -162,12 +158,22 @@ impl Stages<'_> {
         self.refuse_busy(&traffic)?;
         let began = Instant::now();
         let production = format!("production is as it was: {traffic} has the traffic");
-        if let Err(why) = self.command("up", color, &self.up, interrupt).await {
-            return Err(
-                Failure::new(Exit::Failed, format!("{why}; {production}")).hint(format!(
-                    "what was started of {color} is left as it is; mend it, and deploy again"
-                )),
-            );
+        let within = stack.up_timeout.unwrap_or(common.timeout);
+        let up = self.stage("up", color, self.up.clone(), within);
+        if let Err(undone) = up.run(interrupt).await {
+            let left = format!("what was started of {color} is left as it is");
+            let (why, hint) = match undone {
+                Undone::Late(why) => (
+                    why,
+                    format!(
+                        "{left}; should `up` need longer, say so: `upTimeout: 15m` in the stack"
+                    ),
+                ),
+                Undone::Failed(why) | Undone::Interrupted(why) => {
+                    (why, format!("{left}; mend it, and deploy again"))
+                }
+            };
+            return Err(Failure::new(Exit::Failed, format!("{why}; {production}")).hint(hint));
         }
         let up = began.elapsed();
         // Minutes may have passed.
@@ -195,7 +201,7 @@ impl Stages<'_> {
         let began = Instant::now();
         for old in self.colors_of(&traffic) {
             if let Some(down) = self.down {
-                self.stop(old, &down.of_color(old), interrupt).await?;
+                self.stop(old, down, interrupt).await?;
             }
         }
         let mut stages = json!({ "up": up.as_secs_f64(), "flip": flip.as_secs_f64() });
@@ -264,53 +270,30 @@ impl Stages<'_> {
             );
             return Err(Failure::new(Exit::Conflict, message).hint("look at `bluegreen history`"));
         }
-        self.command("down", old, down, interrupt)
-            .await
-            .map_err(|why| Failure::new(Exit::Failed, format!("{why}; {stands}")))
+        let down = self.stage("down", old, down.of_color(old), common.timeout);
+        match down.run(interrupt).await {
+            Ok(()) => Ok(()),
+            Err(Undone::Failed(why) | Undone::Late(why) | Undone::Interrupted(why)) => {
+                Err(Failure::new(Exit::Failed, format!("{why}; {stands}")))
+            }
+        }
     }
 
-    /// Runs a command of the config; what it says goes to stderr.
-    async fn command(
-        &self,
-        stage: &str,
-        color: &Color,
-        line: &CommandLine,
-        interrupt: &mut Interrupt,
-    ) -> Result<(), String> {
-        let Change { common, name, .. } = self.change;
-        talk_unless_quiet(common, &format!("{stage} {color}: {line}"));
-        let began = Instant::now();
-        let mut command: Command = line.command().into();
-        command
-            .current_dir(self.care.folder)
-            .env("COLOR", color.as_str())
-            .env("STACK", name)
-            .stdin(Stdio::null())
-            .stdout(std::io::stderr());
-        let failed =
-            |why: &dyn std::fmt::Display| format!("`{stage}` of {color} failed: {line}: {why}");
-        let mut child = command.spawn().map_err(|error| failed(&error))?;
-        let status = tokio::select! {
-            status = child.wait() => status.map_err(|error| failed(&error))?,
-            () = interrupt.received() => {
-                let id = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-                if let Some(id) = id {
-                    // From a terminal, Ctrl-C has reached it as well.
-                    kill_process(id, Signal::TERM).ok();
-                }
-                if tokio::time::timeout(END_WITHIN, child.wait()).await.is_err() {
-                    child.kill().await.ok();
-                }
-                return Err(format!("interrupted in `{stage}` of {color}"));
-            }
-        };
-        if !status.success() {
-            return Err(failed(&status));
+    fn stage<'b>(
+        &'b self,
+        key: &'static str,
+        color: &'b Color,
+        line: CommandLine,
+        within: Duration,
+    ) -> Stage<'b> {
+        Stage {
+            common: self.change.common,
+            stack: self.change.name,
+            folder: self.care.folder,
+            key,
+            color,
+            line,
+            within,
         }
-        talk_unless_quiet(
-            common,
-            &format!("{stage} {color}: done in {}", time(began.elapsed())),
-        );
-        Ok(())
     }
 }

@@ -21,6 +21,7 @@ pub mod render;
 pub mod rollback;
 pub mod schema;
 pub mod serve;
+mod stage;
 pub mod status;
 pub mod verify;
 mod view;

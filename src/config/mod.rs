@@ -30,6 +30,7 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -77,6 +78,8 @@ pub struct Stack {
     pub checks: Vec<Check>,
     /// The command that brings a color up.
     pub up: Option<CommandLine>,
+    /// How long that may take, where it is said.
+    pub up_timeout: Option<Duration>,
     /// The command that stops a color.
     pub down: Option<CommandLine>,
 }

@@ -71,6 +71,8 @@ pub(super) struct RawStack {
     pub(super) checks: Vec<RawCheck>,
     /// The command that brings a color up, for `deploy`; `{color}` in it is replaced.
     pub(super) up: Option<RawCommand>,
+    /// How long `up` may take, such as `15m`; without it, as long as `--timeout` says.
+    pub(super) up_timeout: Option<RawDuration>,
     /// The command that stops a color, for `deploy --stop-old`; `{color}` in it is replaced.
     pub(super) down: Option<RawCommand>,
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::check::{Around, checks, command};
+use super::check::{Around, checks, command, time};
 use super::findings::{Finding, Findings, Source, Span, listed, nearest, shown};
 use super::node::{Content, Node};
 use super::path::Path;
@@ -129,6 +129,9 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
     };
     let checks = checks(raw.checks, &path.key("checks"), &around, resolver);
     let up = raw.up.map(|raw| command(raw, &path.key("up"), resolver));
+    let up_timeout = raw
+        .up_timeout
+        .map(|raw| time(raw, &path.key("upTimeout"), resolver));
     let down = raw
         .down
         .map(|raw| command(raw, &path.key("down"), resolver));
@@ -142,6 +145,7 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
         containers,
         checks,
         up,
+        up_timeout,
         down,
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn write(draft: &Draft, files: &str) -> String {
         ),
         commented(
             "    # up: docker compose -f compose.{color}.yml up -d --build",
-            Some("how `deploy` brings a color up"),
+            Some("how `deploy` brings a color up; `upTimeout: 15m`: how long that may take"),
         ),
     ]);
     lines.push("    services:".to_owned());

@@ -159,21 +159,82 @@ async fn somebody_elses_change_during_up_is_not_overwritten() {
     assert_eq!(site.key().await, "blue:1,green:1");
 }
 
+/// A command that starts another process, says that it has, and waits for it.
+const LINGERS: &str = "sleep 600 & echo $! > pid; echo it has $((1 + 1)); wait";
+
+/// The process that a command has started, where it runs. A zombie has ended, and is somebody else's to reap.
+fn lingering(site: &Site) -> Option<String> {
+    let pid = written(site, "pid").trim().to_owned();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    (stat.contains(") ") && !stat.contains(") Z ")).then_some(pid)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_interrupted_up_ends_and_changes_nothing() {
+async fn an_interrupted_up_ends_with_all_that_it_started_and_changes_nothing() {
     for signal in ["INT", "TERM"] {
         let site = Site::start().await;
         let load = site.load().await;
-        commands(&site, "exec sleep 600", "true");
+        commands(&site, LINGERS, "true");
         let run = deploy(&site, &[]).code(1);
         let run = run
-            .stderr("interrupted in `up` of green; production is as it was")
+            .stderr("interrupted in `up` of green; ending it")
+            .stderr("it was ended, with all that it had started; production is as it was")
             .start();
-        run.says("up green: exec sleep").await;
+        run.says("it has 2").await;
+        assert!(lingering(&site).is_some());
         run.signal(signal);
         run.end().await;
+        assert_eq!(lingering(&site), None);
         site.is_untouched(load).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_takes_too_long_ends_with_all_that_it_started() {
+    let site = Site::start().await;
+    let load = site.load().await;
+    commands(&site, LINGERS, LINGERS);
+    let run = deploy(&site, &["--timeout", "1s"]).code(1);
+    run.stderr("`up` of green is not done after 1s")
+        .stderr("production is as it was: blue has the traffic")
+        .stderr("`upTimeout: 15m`")
+        .run()
+        .await;
+    assert_eq!(lingering(&site), None);
+    // What the config says goes before it, both ways.
+    site.reconfigure("    up:", "    upTimeout: 0.5s\n    up:");
+    let run = deploy(&site, &[]).code(1);
+    run.stderr("is not done after 500ms").run().await;
+    assert_eq!(lingering(&site), None);
+    site.is_untouched(load).await;
+
+    site.reconfigure(LINGERS, "sleep 1.5");
+    site.reconfigure("upTimeout: 0.5s", "upTimeout: 1m");
+    let flags = ["--stop-old", "--grace", "0s", "--timeout", "1s"];
+    let run = deploy(&site, &flags).code(1);
+    run.stderr("up green: done in")
+        .stderr("`down` of blue is not done after 1s")
+        .stderr("green has the traffic and is verified, but blue still runs")
+        .run()
+        .await;
+    assert_eq!(lingering(&site), None);
+    assert_eq!(site.key().await, "green");
+}
+
+/// Such as a server that is started by hand: it goes on, and whoever reads what `deploy` says comes to its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_up_has_left_running_holds_nobody_up() {
+    let site = Site::start().await;
+    commands(&site, "sleep 600 & echo $! > pid", "true");
+    let run = deploy(&site, &[]).stdout("blue → green");
+    run.stderr("note: what `up` has left running can't print to here any more")
+        .run()
+        .await;
+    let pid = lingering(&site).expect("it runs");
+    let kill = std::process::Command::new("sh")
+        .args(["-c", &format!("kill {pid}")])
+        .status();
+    assert!(kill.unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

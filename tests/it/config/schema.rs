@@ -121,7 +121,8 @@ fn the_keys_of_the_example_are_in_the_schema() {
             "preview",
             "production",
             "services",
-            "up"
+            "up",
+            "upTimeout"
         ]
     );
     assert_eq!(
