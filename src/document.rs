@@ -7,30 +7,27 @@
 //! whole document, so nothing empty is ever written, and an empty document wipes every route, so there is none.
 
 mod json;
+pub(crate) mod marker;
 mod model;
 mod part;
 pub(crate) mod preview;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
 use json::entries;
-use model::Router;
+use marker::Place;
 use part::Part;
 use serde_json::{Map, Value};
 
 use crate::certificate::Certificate;
-use crate::config::{Config, Marker};
+use crate::config::Config;
 use crate::traffic::Traffic;
 
-/// The path, before the revision, that the marker's router answers with 418.
-pub const MARKER_PATH: &str = "/bluegreen/revision/";
-
-/// The name of the marker's router.
-pub const MARKER_ROUTER: &str = "bluegreen-marker";
+pub use marker::{MARKER_HOST, MARKER_PATH, MARKER_ROUTER};
 
 /// The document: Traefik's dynamic configuration, as the bytes that go out, and their revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,20 +40,17 @@ pub struct Document {
 
 /// The name of a document: the first 64 bits of the SHA-256 of its bytes, in hexadecimal.
 ///
-/// The marker's router, which holds the revision itself, is left out of the hash; where it listens is not.
+/// The marker's routers, which hold the revision itself, are left out of the hash; where they are is not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Revision(Arc<str>);
 
 impl Revision {
     /// Of the document that these pieces make.
-    fn of(pieces: &[&[u8]], marker: Option<&Marker>) -> Self {
+    fn of(pieces: &[&[u8]]) -> Self {
         use fmt::Write;
         let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
         for piece in pieces {
             hash.update(piece);
-        }
-        if let Some(marker) = marker {
-            hash.update(marker.entry_point.as_bytes());
         }
         let digest = hash.finish();
         let mut hex = String::with_capacity(16);
@@ -116,15 +110,20 @@ impl Parts {
         let verbatim = |map| entries(&verbatim(&config.traefik, map));
         let routers = list(verbatim("routers"), parts().map(|part| &part.routers));
         let services = list(verbatim("services"), parts().map(|part| &part.services));
-        assemble(config, routers, &services, certificate)
+        let places = match Place::configured(config) {
+            Some(place) => [place].into(),
+            None => parts().flat_map(|part| &part.markers).cloned().collect(),
+        };
+        assemble(config, routers, &services, &places, certificate)
     }
 }
 
-/// The document of these routers and services.
+/// The document of these routers and services, with markers in these places.
 fn assemble(
     config: &Config,
-    mut routers: Vec<u8>,
+    routers: Vec<u8>,
     services: &[u8],
+    places: &BTreeSet<Place>,
     certificate: Option<&Certificate>,
 ) -> Document {
     let mut rest = Vec::with_capacity(services.len() + 4096);
@@ -148,20 +147,8 @@ fn assemble(
     add(&mut rest, &others.collect::<BTreeMap<_, _>>());
     rest.push(b'}');
 
-    let revision = Revision::of(&[BEGIN, &routers, &rest], config.marker.as_ref());
-    if let Some(marker) = &config.marker {
-        let router = Router {
-            entry_points: std::slice::from_ref(&marker.entry_point),
-            rule: format!("Path(`{MARKER_PATH}{revision}`)").into(),
-            // Traefik's own service that answers 418 to everything.
-            service: "noop@internal".to_owned(),
-            rest: Cow::Owned(Map::new()),
-        };
-        routers = list(
-            routers,
-            [&entries(&BTreeMap::from([(MARKER_ROUTER, router)]))].into_iter(),
-        );
-    }
+    let revision = Revision::of(&[BEGIN, &routers, &rest, &marker::hashed(places)]);
+    let routers = list(routers, [&marker::render(places, &revision)].into_iter());
     Document {
         bytes: [BEGIN, &routers, &rest].concat().into(),
         revision,

@@ -29,7 +29,7 @@ impl Change<'_> {
     pub(super) async fn go_back(
         &self,
         back: Back,
-        done: &Done,
+        done: &mut Done,
         interrupt: &mut Interrupt,
     ) -> Failure {
         let Back {
@@ -93,9 +93,10 @@ impl Change<'_> {
         } else {
             "the other instances have"
         };
-        let waited = self.wait(None, from, deadline, &without, interrupt).await;
-        let confirmed = match waited {
-            Waited::Confirmed(_) => format!("which {others} confirmed"),
+        let asker = &mut done.asker;
+        let waited = self.wait(None, from, deadline, &without, asker, interrupt);
+        let confirmed = match waited.await {
+            Waited::Confirmed(..) => format!("which {others} confirmed"),
             Waited::Late(late) | Waited::Interrupted(late) => {
                 format!("which is not confirmed by {}", names(&late))
             }

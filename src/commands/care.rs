@@ -186,7 +186,7 @@ impl Care<'_> {
         &self,
         change: &Change<'_>,
         report: &Report,
-        done: &Done,
+        done: &mut Done,
         interrupt: &mut Interrupt,
     ) -> Failure {
         let what = match report.verdict() {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use jiff::Timestamp;
 
+use super::applied::{Asker, Proof};
 use super::back::Back;
 use super::before::Before;
 use super::care::Care;
@@ -101,6 +102,7 @@ impl Change<'_> {
         let mut done = Done {
             from,
             changed: !says(&key.reading, &self.to, self.stack),
+            asker: Asker::new(self.stack.production.clone(), &reports),
             instances: None,
             checks,
             began: Instant::now(),
@@ -180,17 +182,18 @@ impl Change<'_> {
         .hint("look at `bluegreen history`, and flip again if that is what you want"))
     }
 
-    /// Waits until every instance has it; their names.
+    /// Waits until every instance has it; their names, and how that is known.
     async fn confirm(
         &self,
-        done: &Done,
+        done: &mut Done,
         interrupt: &mut Interrupt,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<(Vec<String>, Proof), Failure> {
         let deadline = done.began + self.common.timeout;
         let without = BTreeSet::new();
-        let waited = self.wait(None, &self.to, deadline, &without, interrupt);
+        let asker = &mut done.asker;
+        let waited = self.wait(None, &self.to, deadline, &without, asker, interrupt);
         match waited.await {
-            Waited::Confirmed(instances) => Ok(instances),
+            Waited::Confirmed(instances, proof) => Ok((instances, proof)),
             Waited::Late(late) => Err(self.not_confirmed(done, &late, interrupt).await),
             Waited::Moved(reading) => Err(self.moved(&reading)),
             Waited::StoreLost(reason) => Err(Failure::new(
@@ -220,7 +223,7 @@ impl Change<'_> {
     /// Not every instance confirmed in time: goes back, unless told otherwise.
     async fn not_confirmed(
         &self,
-        done: &Done,
+        done: &mut Done,
         late: &[Late],
         interrupt: &mut Interrupt,
     ) -> Failure {

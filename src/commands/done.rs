@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::applied::{Asker, Proof};
 use super::care::talk_unless_quiet;
 use super::change::{Change, text};
 use super::{print, print_json, talk};
@@ -16,8 +17,10 @@ pub(super) struct Done {
     pub(super) from: Option<Traffic>,
     /// Whether the key had to be changed.
     pub(super) changed: bool,
-    /// The instances that have it, where they were waited for.
-    pub(super) instances: Option<Vec<String>>,
+    /// Asks production by which document it routes.
+    pub(super) asker: Asker,
+    /// The instances that have it, where they were waited for, and how that is known.
+    pub(super) instances: Option<(Vec<String>, Proof)>,
     /// What was verified.
     pub(super) checks: Report,
     /// When the key was set.
@@ -37,9 +40,15 @@ impl Change<'_> {
     /// Says what was done; `more` goes into the JSON object.
     pub(super) fn say_done(&self, done: &Done, more: Value) {
         if self.common.json {
+            let (instances, applied) = done
+                .instances
+                .as_ref()
+                .map_or((None, None), |(names, proof)| {
+                    (Some(names), proof.word().filter(|_| !names.is_empty()))
+                });
             let mut object = json!({
                 "exit": 0, "stack": self.name, "from": done.from.as_ref().map(ToString::to_string),
-                "to": self.to.to_string(), "changed": done.changed, "instances": done.instances,
+                "to": self.to.to_string(), "changed": done.changed, "instances": instances, "applied": applied,
                 "seconds": done.confirmed.as_secs_f64(), "checks": done.checks.json(),
             });
             if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
@@ -52,7 +61,7 @@ impl Change<'_> {
             return;
         }
         print(&self.sentence(done));
-        if done.instances.as_ref().is_some_and(Vec::is_empty) {
+        if matches!(&done.instances, Some((names, _)) if names.is_empty()) {
             talk("note: no Traefik polls any provider: nobody had to confirm");
         }
     }
@@ -73,15 +82,27 @@ impl Change<'_> {
 
     /// Who has it, since when; none where there is nobody.
     fn proof(&self, done: &Done) -> Option<String> {
-        let names = done
-            .instances
-            .as_deref()
-            .filter(|names| !names.is_empty())?;
-        let s = if names.len() == 1 { "" } else { "s" };
-        let applied = self.config.marker.is_some();
-        let proof = if applied { "applied" } else { "confirmed" };
+        let (names, proof) = done.instances.as_ref()?;
+        let one = match names.len() {
+            0 => return None,
+            count => count == 1,
+        };
+        let s = if one { "" } else { "s" };
+        let (word, more) = match proof {
+            Proof::Everywhere => ("applied", ""),
+            Proof::AtProduction if one => ("applied", ""),
+            Proof::AtProduction => ("confirmed", "; applied by the one at production"),
+            Proof::NoProduction => (
+                "confirmed",
+                "; not asked whether Traefik routes by it: the config names no `production`",
+            ),
+            Proof::NoAnswer => (
+                "confirmed",
+                "; whether Traefik routes by it is not known: production does not answer for the marker",
+            ),
+        };
         Some(format!(
-            "{proof} by {} instance{s} in {:.0} ms: {}",
+            "{word} by {} instance{s} in {:.0} ms: {}{more}",
             names.len(),
             done.confirmed.as_secs_f64() * 1000.0,
             names.join(", ")

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod applied;
 pub mod back;
 pub mod before;
 pub mod board;

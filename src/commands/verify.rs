@@ -140,11 +140,11 @@ async fn instances(
     let mut session = None;
     let nobody = Default::default();
     let attempt = async || match look(&common.store, stack, &mut session, traffic, &nobody).await {
-        Ok(Standing::Has(names)) if names.is_empty() => {
+        Ok(Standing::Has(having)) if having.names.is_empty() => {
             Outcome::Failed("no Traefik polls any provider".to_owned())
         }
-        Ok(Standing::Has(names)) => {
-            Outcome::Passed(format!("{traffic} is with {}", names.join(", ")))
+        Ok(Standing::Has(having)) => {
+            Outcome::Passed(format!("{traffic} is with {}", having.names.join(", ")))
         }
         Ok(Standing::Lacks(late)) => {
             Outcome::Failed(format!("{traffic} is not confirmed by {}", list(&late)))

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::applied::{Asker, Proof};
 use super::change::Change;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
@@ -14,10 +15,14 @@ use crate::traffic::Traffic;
 /// How often the wait looks at the clock where the store tells nothing new: instances can be gone by then.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
+/// How soon production is asked again whether it routes by the document: Traefik takes a few milliseconds to apply it.
+/// Each further pause is twice as long, up to [`LOOK_AGAIN`].
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+
 /// How a wait ended.
 pub(super) enum Waited {
-    /// Every instance has it; their names.
-    Confirmed(Vec<String>),
+    /// Every instance has it; their names, and how that is known.
+    Confirmed(Vec<String>, Proof),
     /// The time is over, and these do not have it yet.
     Late(Vec<Late>),
     /// The key says something else by now.
@@ -43,16 +48,32 @@ impl Change<'_> {
         to: &Traffic,
         deadline: Instant,
         without: &BTreeSet<String>,
+        asker: &mut Asker,
         interrupt: &mut Interrupt,
     ) -> Waited {
+        let mut ask_again = FIRST_PAUSE;
+        let mut asked_since = None;
         let mut progress = Progress::new(self.common.quiet || self.common.json);
         let mut late = Vec::new();
         loop {
             let mut lost = None;
+            let mut again = LOOK_AGAIN;
             let began = Instant::now();
             match look(&self.common.store, self.stack, &mut session, to, without).await {
                 Ok(Standing::Moved(reading)) => return Waited::Moved(reading),
-                Ok(Standing::Has(names)) => return Waited::Confirmed(names),
+                Ok(Standing::Has(having)) => {
+                    let since = *asked_since.get_or_insert_with(Instant::now);
+                    if let Some(proof) = asker.ask(&having, since).await {
+                        return Waited::Confirmed(having.names, proof);
+                    }
+                    again = ask_again;
+                    ask_again = (ask_again * 2).min(LOOK_AGAIN);
+                    late = vec![Late {
+                        name: "production".to_owned(),
+                        why: "does not route by it yet".to_owned(),
+                    }];
+                    progress.show(&format!("waiting for {}", list(&late)));
+                }
                 Ok(Standing::Lacks(lacks)) => {
                     progress.show(&format!("waiting for {}", list(&lacks)));
                     late = lacks;
@@ -67,7 +88,7 @@ impl Change<'_> {
             if now >= deadline {
                 return lost.map_or(Waited::Late(late), Waited::StoreLost);
             }
-            let pause = LOOK_AGAIN.min(deadline - now);
+            let pause = again.min(deadline - now);
             // The reports of thousands take their time, and all of them change now: the store has others to serve, too.
             let breath = now - began;
             let changed = async {
@@ -114,12 +135,22 @@ pub(super) async fn look(
 
 /// Who has a traffic and who does not.
 pub(super) enum Standing {
-    /// Every instance has it; their names.
-    Has(Vec<String>),
+    /// Every instance has it.
+    Has(Having),
     /// These do not.
     Lacks(Vec<Late>),
     /// The key says something else by now.
     Moved(Reading),
+}
+
+/// Every instance, each with the traffic.
+pub(super) struct Having {
+    /// Their names.
+    pub(super) names: Vec<String>,
+    /// The revisions that they have confirmed.
+    pub(super) revisions: BTreeSet<String>,
+    /// Whether each was seen to route by it.
+    pub(super) applied: bool,
 }
 
 fn standing(reports: &[Aged], to: &str, without: &BTreeSet<String>) -> Standing {
@@ -139,11 +170,17 @@ fn standing(reports: &[Aged], to: &str, without: &BTreeSet<String>) -> Standing 
             });
         }
     }
-    let mut has = Vec::new();
+    let mut has = Having {
+        names: Vec::new(),
+        revisions: BTreeSet::new(),
+        applied: true,
+    };
     for seen in fleet(reports) {
         let id = &*seen.instance.id;
         if seen.has(to) {
-            has.push(id.to_owned());
+            has.names.push(id.to_owned());
+            has.revisions.extend(seen.instance.confirmed.clone());
+            has.applied &= seen.provider.marker;
         } else if !without.contains(id) {
             lacks.push(Late {
                 name: id.to_owned(),

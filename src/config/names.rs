@@ -6,24 +6,22 @@ use super::findings::shown;
 use super::path::Path;
 use super::resolve::Resolver;
 use super::{Config, Preview, Servers};
-use crate::document::{MARKER_ROUTER, preview};
+use crate::document::{marker, preview};
 
 /// Checks that no name in the document has two meanings.
 pub(super) fn check(config: &Config, resolver: &mut Resolver<'_>) {
     let mut taken: HashMap<(&str, String), Path> = HashMap::new();
-    taken.insert(("routers", MARKER_ROUTER.to_owned()), Path::of(&["marker"]));
+    for name in marker::names(config) {
+        taken.insert(("routers", name), Path::of(&["marker"]));
+    }
     for part in ["routers", "services"] {
         let top = Path::of(&["traefik", "http", part]);
         let names = config.traefik.get("http").and_then(|http| http.get(part));
         for (name, _) in names.and_then(|n| n.as_object()).into_iter().flatten() {
             let path = top.key(name);
-            if part == "routers" && name == MARKER_ROUTER {
-                resolver
-                    .error(
-                        &path,
-                        format!("the router `{MARKER_ROUTER}` is one that bluegreen makes"),
-                    )
-                    .hint("rename it");
+            if taken.contains_key(&(part, name.clone())) {
+                let message = format!("the router `{}` is one that bluegreen makes", shown(name));
+                resolver.error(&path, message).hint("rename it");
             }
             taken.insert((part, name.clone()), path);
         }

@@ -6,9 +6,11 @@
 //! - [`report`]: what came of it, a line a check;
 //! - [`measure`]: one check, again and again;
 //! - `containers`, [`health`], `smoke`: what is checked of a color;
-//! - `production`: what is checked through Traefik, by requests that `rule` makes;
+//! - `production`: what is checked through Traefik, by requests that `rule` makes; `applied`: by which document it
+//!   routes;
 //! - `steps`, `command`: the two kinds of smoke tests; `ask`: one HTTP request.
 
+mod applied;
 pub(crate) mod ask;
 mod command;
 mod containers;
@@ -30,6 +32,7 @@ use crate::color::Color;
 use crate::config::{Servers, Stack};
 use crate::traffic::Traffic;
 
+pub use self::applied::routes_by;
 pub use self::production::reachable;
 
 /// How much of production is verified.

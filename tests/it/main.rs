@@ -7,6 +7,7 @@
     reason = "what fails here is a failed test"
 )]
 
+mod applied;
 mod care;
 mod chaos;
 mod compose;

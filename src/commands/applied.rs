@@ -1,0 +1,135 @@
+//! Applied: whether Traefik not only has the new document, but routes by it.
+//!
+//! With a `marker` in the config every provider asks each of its instances. Else the Traefik at `production` is asked
+//! here, by the marker that every document has.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use super::wait::Having;
+use crate::registry::{Aged, fleet};
+use crate::verify::routes_by;
+
+/// For how long a production is asked that answers neither for the new document nor for the one before: something in
+/// front of it may take the question, or its Traefik may just be changing from the one to the other.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// More documents than one fleet has at once are not asked for.
+const MOST: usize = 16;
+
+/// What is known of the instances that have confirmed a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Each of them routes by it.
+    Everywhere,
+    /// The one at production does.
+    AtProduction,
+    /// Nothing more: the config does not say where production is.
+    NoProduction,
+    /// Nothing more: production does not answer for the marker.
+    NoAnswer,
+}
+
+impl Proof {
+    /// Who is known to route by it, in a word.
+    pub(super) fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Everywhere => Some("everywhere"),
+            Self::AtProduction => Some("production"),
+            Self::NoProduction | Self::NoAnswer => None,
+        }
+    }
+}
+
+/// What production answers for its marker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// It routes by the new document.
+    New,
+    /// It routes by the one before.
+    Former,
+    /// By neither, or it can't be asked.
+    Neither,
+}
+
+/// Asks production by which document it routes.
+pub(super) struct Asker {
+    production: Option<String>,
+    /// The revisions before the change.
+    former: BTreeSet<String>,
+    /// Whether it has answered for any.
+    answers: bool,
+}
+
+impl Asker {
+    /// For a change before which there were these reports.
+    pub(super) fn new(production: Option<String>, before: &[Aged]) -> Self {
+        let fleet = fleet(before);
+        let former = fleet
+            .iter()
+            .filter_map(|seen| seen.instance.revision.clone());
+        Self {
+            production,
+            former: former.collect(),
+            answers: false,
+        }
+    }
+
+    /// Asks once, as has been done since then. Nothing where it does not route by the new document yet.
+    pub(super) async fn ask(&mut self, having: &Having, since: Instant) -> Option<Proof> {
+        if having.applied || having.names.is_empty() {
+            return Some(Proof::Everywhere);
+        }
+        let Some(production) = &self.production else {
+            return Some(Proof::NoProduction);
+        };
+        let answer = if any(production, &having.revisions).await {
+            Answer::New
+        } else if self.answers || any(production, &self.former).await {
+            Answer::Former
+        } else {
+            Answer::Neither
+        };
+        self.answers |= answer != Answer::Neither;
+        decide(answer, since.elapsed())
+    }
+}
+
+/// Whether production routes by one of these.
+async fn any(production: &str, revisions: &BTreeSet<String>) -> bool {
+    let revisions = revisions.iter().take(MOST);
+    let asked = join_all(revisions.map(|revision| routes_by(production, revision)));
+    asked.await.contains(&true)
+}
+
+/// What is known by an answer, after so long; nothing where it is to be asked again.
+fn decide(answer: Answer, after: Duration) -> Option<Proof> {
+    match answer {
+        Answer::New => Some(Proof::AtProduction),
+        Answer::Former => None,
+        Answer::Neither => (after >= GRACE).then_some(Proof::NoAnswer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_production_that_has_answered_is_waited_for_and_no_other() {
+        for (answer, soon, late) in [
+            (
+                Answer::New,
+                Some(Proof::AtProduction),
+                Some(Proof::AtProduction),
+            ),
+            (Answer::Former, None, None),
+            (Answer::Neither, None, Some(Proof::NoAnswer)),
+        ] {
+            assert_eq!(decide(answer, Duration::ZERO), soon, "{answer:?}");
+            assert_eq!(decide(answer, GRACE), late, "{answer:?}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The marker: routers that name the document's revision, so that whoever gets 418 from one knows that this very
+//! document is applied.
+//!
+//! Where the config names a `marker`, there is one on its entrypoint, for every instance to be asked. Else there is one
+//! wherever the stacks' own routers are, for a host that nobody has: whoever reaches production can ask there.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::Revision;
+use super::json::entries;
+use super::model::Router;
+use crate::config::{Config, Stack};
+
+/// The path, before the revision, that the marker's router answers with 418.
+pub const MARKER_PATH: &str = "/bluegreen/revision/";
+
+/// The name of the marker's router; of several, the others' names begin with it.
+pub const MARKER_ROUTER: &str = "bluegreen-marker";
+
+/// The host of the marker where the config names none. Nobody has it (RFC 2606, section 2).
+pub const MARKER_HOST: &str = "bluegreen.invalid";
+
+/// Above whatever priority a service's rule gives its router, and far below the highest that Traefik takes.
+const PRIORITY: u32 = 2_000_000_000;
+
+/// Where a marker's router is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Its entrypoints; empty for Traefik's default ones.
+    entry_points: Vec<String>,
+    /// Whether it is asked over TLS: Traefik does not take such a request to a router without `tls`.
+    tls: bool,
+    /// The host that its rule wants.
+    host: Option<&'static str>,
+}
+
+impl Place {
+    /// That of the config's own marker, where it has one.
+    pub(super) fn configured(config: &Config) -> Option<Self> {
+        let marker = config.marker.as_ref()?;
+        Some(Self {
+            entry_points: vec![marker.entry_point.clone()],
+            tls: false,
+            host: None,
+        })
+    }
+
+    /// All of a stack without one: each set of entrypoints that its routers have, with TLS and without.
+    pub(super) fn of_stack(stack: &Stack) -> BTreeSet<Self> {
+        let https = |url: &String| url.starts_with("https:");
+        let tls = stack.production.as_ref().is_some_and(https);
+        let places = stack.services.values().map(|service| {
+            let own = service.router.get("entryPoints").and_then(Value::as_array);
+            let own = own.map(|own| own.iter().filter_map(Value::as_str).map(str::to_owned));
+            Self {
+                entry_points: own.map_or_else(|| stack.entry_points.clone(), Iterator::collect),
+                tls: tls || service.router.contains_key("tls"),
+                host: Some(MARKER_HOST),
+            }
+        });
+        places.collect()
+    }
+}
+
+/// The names of the marker's routers in the document of a config, at the most.
+pub(crate) fn names(config: &Config) -> impl Iterator<Item = String> {
+    let places: BTreeSet<_> = config.stacks.values().flat_map(Place::of_stack).collect();
+    (0..places.len().max(1)).map(name)
+}
+
+fn name(index: usize) -> String {
+    match index {
+        0 => MARKER_ROUTER.to_owned(),
+        _ => format!("{MARKER_ROUTER}-{}", index + 1),
+    }
+}
+
+/// What the revision says of the places: the routers, but for the revision itself.
+pub(super) fn hashed(places: &BTreeSet<Place>) -> Vec<u8> {
+    routers(places, "")
+}
+
+/// The routers of a document with this revision, as the entries of a JSON object.
+pub(super) fn render(places: &BTreeSet<Place>, revision: &Revision) -> Vec<u8> {
+    routers(places, revision.as_str())
+}
+
+fn routers(places: &BTreeSet<Place>, revision: &str) -> Vec<u8> {
+    let places = places.iter().enumerate();
+    let named = places.map(|(index, place)| (name(index), router(place, revision)));
+    entries(&named.collect::<BTreeMap<_, _>>())
+}
+
+fn router<'a>(place: &'a Place, revision: &str) -> Router<'a> {
+    let path = format!("Path(`{MARKER_PATH}{revision}`)");
+    let mut rest = Map::new();
+    if place.tls {
+        rest.insert("tls".to_owned(), json!({}));
+    }
+    let rule = match place.host {
+        Some(host) => {
+            rest.insert("priority".to_owned(), PRIORITY.into());
+            format!("Host(`{host}`) && {path}")
+        }
+        None => path,
+    };
+    Router {
+        entry_points: &place.entry_points,
+        rule: rule.into(),
+        // Traefik's own service that answers 418 to everything.
+        service: "noop@internal".to_owned(),
+        rest: Cow::Owned(rest),
+    }
+}
