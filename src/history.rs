@@ -41,6 +41,15 @@ impl Entry {
     }
 }
 
+/// A change as the store has recorded it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// When, by the store's clock; [`Entry::at`] is by the clock of whoever made the change.
+    pub at: Timestamp,
+    /// The change. What was no text in the store is made one, so its traffic may be none.
+    pub entry: Entry,
+}
+
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// How often a provider writes its report where nothing changes. The list of its instances it writes with the report as
@@ -29,6 +30,9 @@ pub struct Report {
     pub stopped: bool,
     /// The stack's traffic in the document that it serves; none while it has none to serve.
     pub traffic: Option<String>,
+    /// Since when somebody's choice of that traffic has been in force, by the store's clock; none where nobody chose it.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
     /// The revision of that document.
     pub revision: Option<String>,
     /// Why it does not follow the key, where it doesn't.
@@ -87,6 +91,25 @@ pub struct DisabledRouter {
     pub router: String,
     /// Why, in Traefik's words.
     pub error: String,
+}
+
+/// What a provider that runs serves of a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The traffic, as its report says it.
+    pub traffic: String,
+    /// Since when somebody's choice of it has been in force, by the store's clock; none where nobody chose it.
+    pub since: Option<Timestamp>,
+}
+
+impl Peer {
+    /// Of a report of this age; none where its provider has stopped or serves nothing.
+    pub fn of(report: Report, age: Duration) -> Option<Self> {
+        let runs = !report.stopped && age < STOPPED_AFTER;
+        let since = report.since;
+        let traffic = report.traffic.filter(|_| runs)?;
+        Some(Self { traffic, since })
+    }
 }
 
 /// A report as it was read, with its age and the list of instances.

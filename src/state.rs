@@ -51,6 +51,13 @@ pub struct StackState {
     pub source: Source,
 }
 
+impl StackState {
+    /// Since when this traffic has been in force by somebody's choice.
+    pub fn chosen_since(&self) -> Option<Timestamp> {
+        (self.source != Source::Default).then_some(self.since)
+    }
+}
+
 /// What the store says, as seen from here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoreState {

@@ -42,16 +42,8 @@ impl Before {
 pub async fn look(store: &Store, stack: &Stack) -> Result<Before, Failure> {
     let failed = |error| Failure::store(store, &error, NOTHING_CHANGED);
     let mut session = store.connect(&stack.key).await.map_err(failed)?;
-    let mut keys = session
-        .read(std::slice::from_ref(&stack.key))
-        .await
-        .map_err(failed)?;
+    let key = session.read_one(&stack.key).await.map_err(failed)?;
     let reports = session.reports(&stack.key).await.map_err(failed)?;
-    let key = keys.remove(&stack.key).unwrap_or(KeyState {
-        reading: Reading::Missing,
-        newest: None,
-        served: Vec::new(),
-    });
     let traffic = in_force(stack, &key, &reports);
     Ok(Before {
         session,
@@ -79,8 +71,8 @@ pub fn in_force(stack: &Stack, key: &KeyState, reports: &[Aged]) -> Option<Traff
         return parse(traffic);
     }
     match (&key.newest, &key.reading) {
-        (Some(newest), _) => parse(&newest.to),
-        (None, Reading::Missing) => Some(Traffic::all_to(stack.colors[0].clone())),
-        (None, _) => None,
+        (Ok(Some(newest)), _) => parse(&newest.entry.to),
+        (Ok(None), Reading::Missing) => Some(Traffic::all_to(stack.colors[0].clone())),
+        _ => None,
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::view::View;
 use super::{Common, Failure, block_on, print, print_json};
 use crate::config::Config;
-use crate::store::{KeyState, Reading, Session, StoreError};
+use crate::store::{Session, StoreError};
 use crate::verify::health;
 
 /// Shows what runs: the traffic of each stack, since when and by whom, the health of each color, the providers, and what
@@ -76,13 +76,8 @@ async fn read<'a>(
         .iter()
         .filter(|(name, _)| only.is_none_or(|only| only == *name))
     {
-        let mut keys = session.read(std::slice::from_ref(&stack.key)).await?;
+        let key = session.read_one(&stack.key).await?;
         let reports = session.reports(&stack.key).await?;
-        let key = keys.remove(&stack.key).unwrap_or(KeyState {
-            reading: Reading::Missing,
-            newest: None,
-            served: Vec::new(),
-        });
         let looks = stack
             .colors
             .iter()

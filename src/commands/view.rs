@@ -39,7 +39,7 @@ impl View<'_> {
                 ))
             }
             // Never set, or so it seems: a provider that has seen it set knows better.
-            Reading::Missing if self.key.newest.is_none() => {
+            Reading::Missing if self.key.newest == Ok(None) => {
                 let mut running = self.reports.iter().filter(|aged| aged.runs());
                 running.find_map(|aged| aged.report.problem.clone())
             }
@@ -136,10 +136,8 @@ impl View<'_> {
 
     /// The change that brought this traffic.
     fn newest(&self, traffic: Option<&str>) -> Option<&crate::history::Entry> {
-        self.key
-            .newest
-            .as_ref()
-            .filter(|entry| Some(entry.to.as_str()) == traffic)
+        let newest = self.key.newest.as_ref().ok()?.as_ref()?;
+        Some(&newest.entry).filter(|entry| Some(entry.to.as_str()) == traffic)
     }
 
     pub(super) fn text(&self) -> String {

@@ -9,7 +9,7 @@ use super::interrupt::Interrupt;
 use super::progress::Progress;
 use crate::config::Stack;
 use crate::registry::{Aged, Seen, fleet};
-use crate::store::{KeyState, Reading, Session, Store, StoreError};
+use crate::store::{Reading, Session, Store, StoreError};
 use crate::traffic::Traffic;
 
 /// How often the wait looks at the clock where the store tells nothing new: instances can be gone by then.
@@ -119,15 +119,12 @@ pub(super) async fn look(
         Some(session) => session,
         None => session.insert(store.connect(&stack.key).await?),
     };
-    let keys = session.read(std::slice::from_ref(&stack.key)).await?;
-    if let Some(KeyState {
-        reading: Reading::Value(value),
-        ..
-    }) = keys.get(&stack.key)
+    let key = session.read_one(&stack.key).await?;
+    if let Reading::Value(value) = &key.reading
         && let Ok(is) = Traffic::parse(value, &stack.colors)
         && is != *to
     {
-        return Ok(Standing::Moved(Reading::Value(value.clone())));
+        return Ok(Standing::Moved(key.reading));
     }
     let reports = session.reports(&stack.key).await?;
     Ok(standing(&reports, &to.to_string(), without))

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
 use crate::registry::{REPORT_EVERY, Report};
-use crate::state::OutsideChange;
+use crate::state::{OutsideChange, StackState};
 use crate::store::{Session, Store, StoreError};
 
 /// After a change, others that come at the same time are waited for, so that a large fleet's confirmations make a few
@@ -197,6 +197,7 @@ fn reports(shared: &Shared, stopped: bool) -> Vec<(String, Report)> {
                 stopped,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 traffic: known.map(|known| known.traffic.to_string()),
+                since: known.and_then(StackState::chosen_since),
                 revision: document.map(|document| document.revision.to_string()),
                 problem: serving.problems.get(name).cloned(),
                 marker: serving.config.marker.is_some(),

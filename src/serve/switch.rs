@@ -134,11 +134,7 @@ async fn set(
     entry: &Entry,
 ) -> Result<bool, Refusal> {
     let mut session = shared.store.connect(key).await.map_err(Refusal::Store)?;
-    let mut keys = session
-        .read(&[key.to_owned()])
-        .await
-        .map_err(Refusal::Store)?;
-    let reading = keys.remove(key).map_or(Reading::Missing, |key| key.reading);
+    let reading = session.read_one(key).await.map_err(Refusal::Store)?.reading;
     if matches!(&reading, Reading::Value(value) if Traffic::parse(value, colors).as_ref() == Ok(to))
     {
         return Ok(false);

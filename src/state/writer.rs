@@ -104,15 +104,15 @@ impl Writer {
             .into_iter()
             .flatten()
             .flat_map(|config| &config.stacks);
-        let (mut keys, mut undecided) = (BTreeSet::new(), BTreeSet::new());
+        let (mut keys, mut unsettled) = (BTreeSet::new(), BTreeMap::new());
         for (name, stack) in stacks {
             keys.insert(stack.key.clone());
             if !self.stacks.contains_key(name) {
-                undecided.insert(stack.key.clone());
+                unsettled.insert(stack.key.clone(), stack.colors.clone());
             }
         }
         let keys = keys.into_iter().collect();
-        Followed { keys, undecided }
+        Followed { keys, unsettled }
     }
 
     /// Takes what the store says. The changes that nobody has written into the history yet are returned.

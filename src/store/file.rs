@@ -10,18 +10,20 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::{
-    Changed, KeyState, Outcome, Reading, StoreError, history_key, lease_key, registry_key,
+    Changed, KeyState, Outcome, Reading, StoreError, Unreadable, history_key, lease_key,
+    registry_key,
 };
-use crate::history::{self, Entry};
+use crate::history::{self, Entry, Recorded};
 use crate::last_good::write_atomically;
 use crate::lease::{self, Lease};
-use crate::registry::{Aged, Instance, Report};
+use crate::registry::{Aged, Instance, Peer, Report};
 
 /// The file whose lock serializes the writers.
 const LOCK: &str = ".lock";
@@ -100,14 +102,23 @@ impl Folder {
         }
         let mut states = BTreeMap::new();
         for key in keys {
-            let newest = self.history(key, 1).unwrap_or_default().into_iter().next();
-            let reading = self.reading(key)?;
+            let newest = self
+                .history(key, 1)
+                .map(|entries| entries.into_iter().next());
+            let recorded = |entry: Entry| Recorded {
+                at: entry.at,
+                entry,
+            };
             states.insert(
                 key.clone(),
                 KeyState {
-                    reading,
-                    newest,
-                    served: Vec::new(),
+                    reading: self.reading(key)?,
+                    newest: match newest {
+                        Ok(newest) => Ok(newest.map(recorded)),
+                        Err(error) => Err(Unreadable(error.to_string())),
+                    },
+                    peers: None,
+                    at: Timestamp::now(),
                 },
             );
         }
@@ -169,16 +180,14 @@ impl Folder {
 
     /// See [`super::Session::history`].
     pub(super) fn history(&self, key: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
-        let text = match fs::read_to_string(self.path(&history_key(key))) {
-            Ok(text) => text,
+        let bytes = match fs::read(self.path(&history_key(key))) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(self.refused(&error)),
         };
-        let entries = text
-            .lines()
-            .rev()
-            .filter_map(|line| serde_json::from_str(line).ok());
-        Ok(entries.take(most).collect())
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text.lines().rev().filter(|line| !line.is_empty());
+        Ok(lines.take(most).map(entry).collect())
     }
 
     /// See [`super::Session::report`].
@@ -270,6 +279,25 @@ impl Folder {
         Ok(aged.collect())
     }
 
+    /// See [`super::Session::peers`].
+    pub(super) fn peers(&self, key: &str) -> Result<Vec<Peer>, StoreError> {
+        let path = self.path(&registry_key(key));
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(self.refused(&error)),
+        };
+        let all: Vec<Stamped> = serde_json::from_slice(&bytes).map_err(|error| {
+            StoreError::refused(format!("{} holds no reports: {error}", path.display()))
+        })?;
+        let now = now_ms();
+        let peers = all.into_iter().filter_map(|stamped| {
+            let age = u64::try_from(now.saturating_sub(stamped.at)).unwrap_or(u64::MAX);
+            Peer::of(stamped.report, Duration::from_millis(age))
+        });
+        Ok(peers.collect())
+    }
+
     fn stamped(&self, key: &str) -> Result<Vec<Stamped>, StoreError> {
         match fs::read(self.path(&registry_key(key))) {
             // A report that an older or newer provider wrote in another form is none for us.
@@ -324,6 +352,17 @@ impl Folder {
     fn refused(&self, error: &dyn std::fmt::Display) -> StoreError {
         StoreError::refused(format!("{}: {error}", self.dir.display()))
     }
+}
+
+/// A line of the history. One that holds no change is shown all the same, with its text for the reason.
+fn entry(line: &str) -> Entry {
+    serde_json::from_str(line).unwrap_or_else(|_| Entry {
+        at: Timestamp::UNIX_EPOCH,
+        from: String::new(),
+        to: String::new(),
+        by: String::new(),
+        why: line.to_owned(),
+    })
 }
 
 /// Whether a file is complete by this event. While a shell writes one with `>` it is empty for a moment: that is not

@@ -3,13 +3,15 @@
 //! A push tells of a change at once. A read once a second finds what no push tells of (SWAPDB, a silent failover) and
 //! finds out whether the server is still there. Any error: a new connection, at once and then with a growing delay.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Changed, KeyState, Reading, Session, Store, StoreError};
+use crate::color::Color;
+use crate::traffic::Traffic;
 
 /// How often the keys are read where nothing tells of a change.
 const RESYNC: Duration = Duration::from_secs(1);
@@ -22,8 +24,9 @@ const MAX_DELAY: Duration = Duration::from_millis(500);
 pub struct Followed {
     /// The keys.
     pub keys: Vec<String>,
-    /// Those whose traffic is not known yet: where nobody has ever set one, it matters what other providers serve.
-    pub undecided: BTreeSet<String>,
+    /// Those that have not told this provider a traffic yet, with the colors of their stacks: where one tells none, it
+    /// matters what other providers serve.
+    pub unsettled: BTreeMap<String, Vec<Color>>,
 }
 
 /// What following the keys brings.
@@ -75,16 +78,17 @@ async fn session_loop(
     loop {
         let Followed {
             mut keys,
-            undecided,
+            unsettled,
         } = followed.borrow_and_update().clone();
         // One of many stacks costs no more than its share.
         keys.retain(|key| changed.concerns(key));
         if !keys.is_empty() {
             let mut states = session.read(&keys).await?;
             for (key, state) in &mut states {
-                let never_set = state.reading == Reading::Missing && state.newest.is_none();
-                if never_set && undecided.contains(key) {
-                    state.served = session.served(key).await?;
+                if let Some(colors) = unsettled.get(key)
+                    && !tells(&state.reading, colors)
+                {
+                    state.peers = Some(session.peers(key).await?);
                 }
             }
             *failures = 0;
@@ -106,6 +110,11 @@ async fn session_loop(
             }
         };
     }
+}
+
+/// Whether a key tells a traffic of these colors.
+fn tells(reading: &Reading, colors: &[Color]) -> bool {
+    matches!(reading, Reading::Value(value) if Traffic::parse(value, colors).is_ok())
 }
 
 /// Nothing before the first new try, then 20 ms, doubled each time up to the longest; half of it to one and a half

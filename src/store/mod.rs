@@ -16,9 +16,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::history::Entry;
+use jiff::Timestamp;
+
+use crate::history::{Entry, Recorded};
 use crate::lease::Lease;
-use crate::registry::{Aged, Instance, Report};
+use crate::registry::{Aged, Instance, Peer, Report};
 
 /// Which store, as `--store` gives it.
 #[derive(Clone)]
@@ -87,15 +89,22 @@ pub enum Reading {
     WrongType(String),
 }
 
-/// What a key holds, and its newest change in the history.
+/// Why something can't be read. What it holds is not known, which is not the same as nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
+
+/// What a key holds, and what is known beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyState {
     /// What the key holds.
     pub reading: Reading,
-    /// The newest change; none where there is no history or it can't be read.
-    pub newest: Option<Entry>,
-    /// What [`Session::served`] gives, where it was asked.
-    pub served: Vec<String>,
+    /// The newest change in its history; none where that is known to be empty.
+    pub newest: Result<Option<Recorded>, Unreadable>,
+    /// What [`Session::peers`] gives; none where nobody has asked.
+    pub peers: Option<Result<Vec<Peer>, Unreadable>>,
+    /// When it was read, by the store's clock.
+    pub at: Timestamp,
 }
 
 /// What may have changed in the store.
@@ -234,20 +243,32 @@ impl Session {
         }
     }
 
-    /// What the providers that run serve of a key's stack, each traffic once; nothing where that can't be read.
+    /// Reads one key, as [`read`](Self::read).
     ///
     /// # Errors
     ///
     /// [`StoreError::Unreachable`].
-    pub async fn served(&mut self, key: &str) -> Result<Vec<String>, StoreError> {
-        let reports = match self.reports(key).await {
-            // Without the right to it nothing is known of the others.
-            Err(StoreError::Refused(_)) => Vec::new(),
-            reports => reports?,
+    pub async fn read_one(&mut self, key: &str) -> Result<KeyState, StoreError> {
+        let mut states = self.read(&[key.to_owned()]).await?;
+        let nothing = || StoreError::Unreachable(format!("it says nothing about `{key}`"));
+        states.remove(key).ok_or_else(nothing)
+    }
+
+    /// What the providers that run serve of a key's stack, this one among them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreachable`].
+    pub async fn peers(&mut self, key: &str) -> Result<Result<Vec<Peer>, Unreadable>, StoreError> {
+        let peers = match self {
+            Self::Redis(connection) => connection.peers(key).await,
+            Self::File(folder) => folder.peers(key),
         };
-        let running = reports.into_iter().filter(Aged::runs);
-        let served: BTreeSet<_> = running.filter_map(|aged| aged.report.traffic).collect();
-        Ok(served.into_iter().collect())
+        match peers {
+            Ok(peers) => Ok(Ok(peers)),
+            Err(StoreError::Refused(why)) => Ok(Err(Unreadable(why.reason))),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits until something that was read here may have changed, and gives what it was where the store tells.

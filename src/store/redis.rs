@@ -9,6 +9,7 @@ mod form;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, PushInfo, PushKind, RedisError, RedisResult,
@@ -16,17 +17,18 @@ use redis::{
 };
 use tokio::sync::mpsc;
 
-use error::{is_broken, is_down, read_error, unreachable, write_error};
-use form::{entries, fields, invalidated, list_field, stamped};
+use error::{in_words, is_broken, is_down, read_error, unreachable, write_error};
+use form::{age, entries, fields, invalidated, is_list_field, list_field, stamped, timestamp};
 
 use super::address::{Address, elsewhere};
 use super::scripts::{RECORD, RELEASE_LEASE, REPORT, SET, TAKE_LEASE};
 use super::{
-    Changed, KeyState, Outcome, Reading, StoreError, history_key, lease_key, registry_key,
+    Changed, KeyState, Outcome, Reading, StoreError, Unreadable, history_key, lease_key,
+    registry_key,
 };
 use crate::history::{self, Entry};
 use crate::lease::{self, Lease};
-use crate::registry::{Aged, Instance, Report};
+use crate::registry::{Aged, Instance, Peer, Report, STOPPED_AFTER};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -39,6 +41,9 @@ const REPORTS_AT_ONCE: usize = 64;
 
 /// After so many nodes of a cluster that each name another one, they do not agree.
 const MOST_REDIRECTIONS: usize = 5;
+
+/// The fields of a hash.
+type Fields = HashMap<String, Vec<u8>>;
 
 /// One connection to Redis, which is told of changes.
 pub struct Connection {
@@ -145,6 +150,7 @@ impl Connection {
         self.track().await?;
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors();
+        pipeline.cmd("TIME");
         for key in keys {
             pipeline.cmd("GET").arg(key);
             pipeline
@@ -159,6 +165,10 @@ impl Connection {
             .query_async(&mut self.redis)
             .await
             .map_err(unreachable)?;
+        let (time, answers) = answers.split_first().expect("TIME is in the pipeline");
+        // Without the right to it this host's clock has to do.
+        let at = time.as_ref().ok().and_then(|time| timestamp(time.clone()));
+        let at = at.unwrap_or_else(Timestamp::now);
         let mut states = BTreeMap::new();
         for (key, answers) in keys.iter().zip(answers.chunks_exact(2)) {
             let reading = match &answers[0] {
@@ -171,16 +181,15 @@ impl Connection {
                 // LOADING, NOPERM, MASTERDOWN: nothing is known of the key.
                 Err(error) => return Err(unreachable(error.clone())),
             };
-            let newest = answers[1]
-                .as_ref()
-                .ok()
-                .and_then(|value| entries(value.clone()).into_iter().next());
+            let newest = answers[1].clone().and_then(entries);
+            let newest = newest.map(|recorded| recorded.into_iter().next());
             states.insert(
                 key.clone(),
                 KeyState {
                     reading,
-                    newest,
-                    served: Vec::new(),
+                    newest: newest.map_err(|error| Unreadable(in_words(&error))),
+                    peers: None,
+                    at,
                 },
             );
         }
@@ -307,11 +316,12 @@ impl Connection {
             .arg("-")
             .arg("COUNT")
             .arg(most);
-        command
-            .query_async(&mut self.redis)
-            .await
-            .map(entries)
-            .map_err(read_error)
+        let stream: RedisResult<Value> = command.query_async(&mut self.redis).await;
+        let recorded = stream.and_then(entries).map_err(read_error)?;
+        Ok(recorded
+            .into_iter()
+            .map(|recorded| recorded.entry)
+            .collect())
     }
 
     /// See [`super::Session::report`].
@@ -379,14 +389,7 @@ impl Connection {
 
     /// See [`super::Session::reports`].
     pub(super) async fn reports(&mut self, key: &str) -> Result<Vec<Aged>, StoreError> {
-        self.track().await?;
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("TIME").cmd("HGETALL").arg(registry_key(key));
-        let ((seconds, micros), reports): ((u64, u64), HashMap<String, Vec<u8>>) = pipeline
-            .query_async(&mut self.redis)
-            .await
-            .map_err(read_error)?;
-        let now = seconds * 1000 + micros / 1000;
+        let (now, reports) = self.registry(key).await?;
         let aged = reports.iter().filter_map(|(provider, report)| {
             // A report that an older or newer provider wrote in another form is none for us, nor is one whose list is
             // yet to come.
@@ -395,5 +398,39 @@ impl Connection {
             Some(Aged::new(report, age, instances))
         });
         Ok(aged.collect())
+    }
+
+    /// See [`super::Session::peers`].
+    pub(super) async fn peers(&mut self, key: &str) -> Result<Vec<Peer>, StoreError> {
+        let (now, reports) = self.registry(key).await?;
+        let mut peers = Vec::new();
+        for (provider, report) in &reports {
+            // What is in one that has stopped makes no difference.
+            let stopped = age(report, now).is_some_and(|(age, _)| age >= STOPPED_AFTER);
+            if stopped || is_list_field(provider) {
+                continue;
+            }
+            let Some((report, age)) = stamped(report, now) else {
+                let provider = provider.escape_debug();
+                let message = format!("the report of provider `{provider}` can't be read");
+                return Err(StoreError::refused(message));
+            };
+            peers.extend(Peer::of(report, age));
+        }
+        Ok(peers)
+    }
+
+    /// All that is in the registry, and the server's time in milliseconds.
+    async fn registry(&mut self, key: &str) -> Result<(u64, Fields), StoreError> {
+        self.track().await?;
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("TIME").cmd("HGETALL").arg(registry_key(key));
+        let ((seconds, micros), fields): ((u64, u64), HashMap<Vec<u8>, Vec<u8>>) = pipeline
+            .query_async(&mut self.redis)
+            .await
+            .map_err(read_error)?;
+        let text = |name: Vec<u8>| String::from_utf8_lossy(&name).into_owned();
+        let fields = fields.into_iter().map(|(name, value)| (text(name), value));
+        Ok((seconds * 1000 + micros / 1000, fields.collect()))
     }
 }

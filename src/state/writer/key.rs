@@ -3,6 +3,7 @@
 //! An explicit, valid value moves the traffic. Anything else leaves the last good traffic; where none is known, the
 //! history tells, then the other providers, and only a key that has never been set gives the first color.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ impl Writer {
         stack: &Stack,
         key: &KeyState,
     ) -> Option<OutsideChange> {
+        let newest = key.newest.as_ref().ok().and_then(Option::as_ref);
+        let newest = newest.map(|newest| &newest.entry);
         let problem = match &key.reading {
             Reading::Value(value) => match Traffic::parse(value, &stack.colors) {
                 Ok(traffic) => {
@@ -36,16 +39,18 @@ impl Writer {
                             "the key holds a traffic value again"
                         );
                     }
-                    return self.on_traffic(name, stack, traffic, value, key.newest.as_ref());
+                    return self.on_traffic(name, stack, traffic, value, newest);
                 }
                 Err(error) => error.to_string(),
             },
             Reading::Missing => {
-                let never_set = key.newest.is_none();
+                let never_set = key.newest == Ok(None);
                 match self.stacks.get(name) {
                     Some(known) if known.source == Source::Default && never_set => return None,
                     None if never_set => {
-                        match key.served.as_slice() {
+                        let peers = key.peers.iter().flatten().flatten();
+                        let served: BTreeSet<_> = peers.map(|peer| &*peer.traffic).collect();
+                        match served.into_iter().collect::<Vec<_>>().as_slice() {
                             // The others may not have reported yet to a store that has just come back.
                             [] if self
                                 .back_since
@@ -71,7 +76,7 @@ impl Writer {
             }
             Reading::WrongType(what) => what.clone(),
         };
-        self.on_problem(name, stack, problem, key.newest.as_ref());
+        self.on_problem(name, stack, problem, newest);
         None
     }
 
