@@ -1,22 +1,32 @@
 //! `rollback`.
 
 use clap::Args;
+use futures_util::future::{join, join_all};
 use serde_json::json;
 
 use super::before::look;
+use super::care::talk_unless_quiet;
 use super::change::{Change, ChangeFlags};
 use super::interrupt::Interrupt;
 use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on};
+use crate::config::Stack;
 use crate::history;
 use crate::traffic::Traffic;
+use crate::verify::presence;
 
 /// Goes back to the traffic that the history says was before, without checking anything first.
 ///
+/// It refuses one thing: to send everybody from somebody to nobody, to a color of which no server takes a connection, as
+/// after `deploy --stop-old`. It looks for that for 1.5 s at most, and not at all with --no-verify.
+///
 /// Twice in a row it is back where it was; but after a flip that went back by itself there is nothing left to go back to.
 /// Every instance is waited for as by `flip`. Exit codes: as of `flip`; 1 also where the history knows nothing to go
-/// back to.
+/// back to; 3 where nobody is there.
 #[derive(Debug, Args)]
 pub struct Rollback {
+    /// Go back even where nobody is there
+    #[arg(long, env = "BLUEGREEN_NO_VERIFY", value_parser = clap::builder::FalseyValueParser::new())]
+    no_verify: bool,
     #[command(flatten)]
     flags: ChangeFlags,
 }
@@ -28,7 +38,7 @@ impl Rollback {
     ///
     /// See its exit codes.
     pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
-        let Self { flags } = self;
+        let Self { no_verify, flags } = self;
         let config = common.load()?;
         let (name, stack) = common.stack(&config)?;
         block_on(async {
@@ -73,6 +83,9 @@ impl Rollback {
                     stack.colors[0]
                 ))
             })?;
+            if !no_verify {
+                somebody_is_there(common, stack, &now, &to).await?;
+            }
             let change = Change {
                 common,
                 config: &config,
@@ -92,4 +105,32 @@ impl Rollback {
             Ok(())
         })
     }
+}
+
+/// Refuses where a color would get traffic of which nobody is there to take it, while somebody is now.
+async fn somebody_is_there(
+    common: &Common,
+    stack: &Stack,
+    now: &Traffic,
+    to: &Traffic,
+) -> Result<(), Failure> {
+    let look = async |traffic: &Traffic| {
+        let colors = stack.colors.iter();
+        let colors = colors.filter(|color| traffic.weight(color) > 0);
+        join_all(colors.map(async |color| (color, presence::nobody(stack, color).await))).await
+    };
+    let (now, to) = join(look(now), look(to)).await;
+    let Some((color, why)) = to.into_iter().find_map(|(color, why)| Some((color, why?))) else {
+        return Ok(());
+    };
+    let what = format!("no server of {color} takes a connection ({why})");
+    if now.iter().all(|(_, why)| why.is_some()) {
+        // All is down, or out of this host's reach: it gets no worse.
+        talk_unless_quiet(common, &format!("note: from here, {what}"));
+        return Ok(());
+    }
+    let message = format!("refused: nobody is there to take the traffic: {what}{NOTHING_CHANGED}");
+    Err(Failure::new(Exit::Refused, message).hint(format!(
+        "bring {color} up first, then `bluegreen flip {color}`; or go there all the same with --no-verify"
+    )))
 }

@@ -5,6 +5,7 @@
 //!
 //! - [`report`]: what came of it, a line a check;
 //! - [`measure`]: one check, again and again;
+//! - [`presence`]: whether anybody is there at all;
 //! - `containers`, [`health`], `smoke`: what is checked of a color;
 //! - `production`: what is checked through Traefik, by requests that `rule` makes; `applied`: by which document it
 //!   routes;
@@ -16,6 +17,7 @@ mod command;
 mod containers;
 pub mod health;
 pub mod measure;
+pub mod presence;
 mod production;
 pub mod report;
 mod rule;

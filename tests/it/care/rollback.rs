@@ -76,6 +76,68 @@ async fn with_an_empty_history_it_says_so_and_changes_nothing() {
     site.is_untouched(load).await;
 }
 
+/// As after `deploy --stop-old`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn to_a_color_of_which_nobody_is_there_it_refuses() {
+    let mut site = Site::start().await;
+    site.flip(&[]).stdout("blue → green").run().await;
+    for service in &mut site.services {
+        service.stop("blue").await;
+    }
+    let load = site.load().await;
+    for flags in [&["rollback"][..], &["rollback", "--dry-run"]] {
+        site.command(flags)
+            .code(3)
+            .stderr("refused: nobody is there to take the traffic: no server of blue takes a connection (http://")
+            .stderr("Connection refused")
+            .stderr("nothing was changed")
+            .stderr("--no-verify")
+            .run()
+            .await;
+    }
+    assert_eq!(site.key().await, "green");
+    let now = Instant::now();
+    load.goes_on(now, HOSTS.len()).await;
+    let report = load.stop().await;
+    report.assert_all(now, "green");
+    report.assert_no_failures();
+
+    // One of them is somebody, however unwell.
+    site.services[1].restart("blue").await;
+    site.services[1].set_healthy("blue", false);
+    let back = site.command(&["rollback"]).stdout("green → blue");
+    back.run().await;
+    site.flip(&["--no-verify"])
+        .stdout("blue → green")
+        .run()
+        .await;
+    site.services[1].stop("blue").await;
+    let back = site.command(&["rollback", "--no-verify"]);
+    back.stdout("green → blue").run().await;
+}
+
+/// All is down, or this host reaches no server: going back makes it no worse.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_is_there_now_either_it_goes_back() {
+    let site = Site::start().await;
+    site.flip(&[]).stdout("blue → green").run().await;
+    let elsewhere = |color: &str| {
+        for service in &site.services {
+            site.reconfigure(&service.url(color), "http://elsewhere.invalid:80");
+        }
+    };
+    elsewhere("blue");
+    let back = site.command(&["rollback", "--dry-run"]).code(3);
+    back.stderr("no server of blue takes a connection (http://elsewhere.invalid")
+        .run()
+        .await;
+    elsewhere("green");
+    let back = site.command(&["rollback", "--dry-run"]).any_stdout();
+    back.stderr("note: from here, no server of blue takes a connection")
+        .run()
+        .await;
+}
+
 /// Whoever reacts in the same second as the flip itself must not put the broken color into production.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_flip_that_went_back_by_itself_it_changes_nothing() {
