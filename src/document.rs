@@ -46,7 +46,7 @@ pub struct Revision(Arc<str>);
 
 impl Revision {
     /// Of the document that these pieces make.
-    fn of(pieces: &[&[u8]]) -> Self {
+    pub(crate) fn of(pieces: &[&[u8]]) -> Self {
         use fmt::Write;
         let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
         for piece in pieces {

@@ -138,12 +138,15 @@ pub async fn serve(
         );
         let (shared, unproven) = (Arc::clone(&shared), Arc::clone(&unproven));
         tokio::spawn(async move {
-            tokio::select! {
-                () = served => {}
-                Ok(()) = evicted => tracing::debug!(%peer, "closed: no whole request came"),
-            }
+            let broken = tokio::select! {
+                broken = served => broken,
+                Ok(()) = evicted => {
+                    tracing::debug!(%peer, "closed: no whole request came");
+                    false
+                }
+            };
             unproven.remove(next_id);
-            shared.fleet.closed(next_id);
+            shared.fleet.closed(next_id, broken);
             shared.connections.fetch_sub(1, Ordering::Relaxed);
             drop(permit);
         });
@@ -195,7 +198,7 @@ async fn place_for_one(
     freed.ok()?.ok()
 }
 
-/// One connection, from its first request to its end.
+/// One connection, from its first request to its end; gives whether it broke.
 async fn serve_one(
     shared: Arc<Shared>,
     unproven: Arc<Unproven>,
@@ -203,7 +206,7 @@ async fn serve_one(
     stream: TcpStream,
     peer: SocketAddr,
     id: ConnectionId,
-) {
+) -> bool {
     if let Err(error) = set_socket_options(&stream) {
         tracing::debug!(%peer, %error, "a socket option can't be set");
     }
@@ -216,13 +219,16 @@ async fn serve_one(
             Ok(stream) => {
                 serve_http(Arc::clone(&shared), unproven, watcher, stream, peer, id).await
             }
-            Err(error) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+            Err(error) => {
+                tracing::debug!(%peer, %error, "the TLS handshake failed");
+                false
+            }
         }
     })
-    .await;
+    .await
 }
 
-/// HTTP over a stream, plain or of TLS.
+/// HTTP over a stream, plain or of TLS; gives whether it broke, so that an answer may not have arrived.
 async fn serve_http(
     shared: Arc<Shared>,
     unproven: Arc<Unproven>,
@@ -230,7 +236,7 @@ async fn serve_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
     id: ConnectionId,
-) {
+) -> bool {
     let service = service_fn(move |request| {
         unproven.remove(id);
         let shared = Arc::clone(&shared);
@@ -241,8 +247,13 @@ async fn serve_http(
         .header_read_timeout(NEXT_REQUEST_TIMEOUT)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%peer, %error, "a connection ended with an error");
+    match watcher.watch(connection).await {
+        Ok(()) => false,
+        Err(error) => {
+            tracing::debug!(%peer, %error, "a connection ended with an error");
+            // Neither the silence after an answer nor what is no request says anything of an answer.
+            !error.is_timeout() && !error.is_parse()
+        }
     }
 }
 

@@ -17,10 +17,7 @@ use tokio::sync::watch;
 use crate::document::Revision;
 use crate::registry;
 
-use instance::{Connection, Instance, UNKNOWN_CADENCE};
-
-/// What an instance is allowed beyond its cadence before it lags, which is worth a line in the log.
-const LAG: Duration = Duration::from_secs(4);
+use instance::{Instance, Presence};
 
 /// The most instances that are told apart. Names come from outside; beyond this one the polls are answered, but not
 /// accounted for.
@@ -59,7 +56,6 @@ pub struct Poll {
     pub last_sent: Option<Revision>,
     /// To what the holds of this instance are cut.
     pub cut: Option<Duration>,
-    held: Option<(Instant, Duration)>,
     answered: bool,
 }
 
@@ -92,7 +88,6 @@ impl Fleet {
             connection,
             last_sent: None,
             cut: None,
-            held: None,
             answered: false,
         };
         let now = Instant::now();
@@ -104,31 +99,12 @@ impl Fleet {
             .entry(poll.id.clone())
             .or_insert_with(|| Instance::new(address, now));
         let before = instance.confirmed().cloned();
-        let known = instance.connections.entry(connection).or_default();
-        known.confirmed.clone_from(&known.sent);
-        poll.last_sent.clone_from(&known.sent);
-        if known.sent.is_none() {
-            // It may be a new process under the same name: what the one before routed by says nothing of it.
-            instance.applied = None;
-            instance.routers = None;
-        }
-        if let Some(answered) = known.answered {
-            let gap = now.duration_since(answered);
-            // A longer gap counts at once, a shorter one little by little.
-            let cadence = instance
-                .cadence
-                .map_or(gap, |cadence| gap.max(cadence.mul_f64(0.5)));
-            instance.cadence = Some(cadence);
-        }
+        poll.last_sent = instance.arrives(connection, address, now);
         poll.cut = instance.cut.hold();
         if !instance.known && (name.is_some() || poll.last_sent.is_some()) {
             instance.known = true;
             tracing::info!(instance = poll.id, %address, "an instance has come");
         }
-        // Until it is answered.
-        instance.failed = true;
-        instance.address = address;
-        instance.seen = now;
         if std::mem::take(&mut instance.lags) {
             tracing::info!(instance = poll.id, "the instance polls again");
         }
@@ -138,21 +114,20 @@ impl Fleet {
         poll
     }
 
-    /// A connection is closed: what it knew goes with it.
-    pub fn closed(&self, connection: ConnectionId) {
+    /// A connection is closed; `broken` where it did not end between two requests.
+    pub fn closed(&self, connection: ConnectionId, broken: bool) {
+        let now = Instant::now();
         let mut instances = self.lock();
         instances.retain(|id, instance| {
-            let Some(closed) = instance.connections.remove(&connection) else {
+            if !instance.connections.contains_key(&connection) {
                 return true;
-            };
-            if instance.connections.is_empty() {
-                instance.confirmed = closed.confirmed;
-                if !instance.known {
-                    tracing::debug!(instance = id, "polled once and left");
-                    return false;
-                }
             }
-            true
+            instance.closes(connection, broken, now);
+            let stays = instance.known || !instance.connections.is_empty();
+            if !stays {
+                tracing::debug!(instance = id, "polled once and left");
+            }
+            stays
         });
         self.changed.send_replace(());
     }
@@ -198,27 +173,25 @@ impl Fleet {
         let now = Instant::now();
         let mut forgotten = false;
         self.lock().retain(|id, instance| {
-            let unseen = now.duration_since(instance.seen);
-            let held = instance
-                .connections
-                .values()
-                .any(|connection| connection.held);
-            if !held && unseen > instance.gone_after() {
-                tracing::warn!(
-                    instance = id,
-                    unseen_s = unseen.as_secs(),
-                    "the instance is gone: it is waited for no longer"
-                );
-                forgotten = true;
-                return false;
-            }
-            let lags = !held && unseen > instance.cadence.unwrap_or(UNKNOWN_CADENCE) * 2 + LAG;
-            if lags && !std::mem::replace(&mut instance.lags, true) {
-                tracing::warn!(
-                    instance = id,
-                    unseen_s = unseen.as_secs(),
-                    "the instance lags: it has not polled again"
-                );
+            let unseen_s = now.duration_since(instance.seen).as_secs();
+            match instance.presence(now) {
+                Presence::Gone => {
+                    tracing::warn!(
+                        instance = id,
+                        unseen_s,
+                        "the instance is gone: it is waited for no longer"
+                    );
+                    forgotten = true;
+                    return false;
+                }
+                Presence::Lags if !std::mem::replace(&mut instance.lags, true) => {
+                    tracing::warn!(
+                        instance = id,
+                        unseen_s,
+                        "the instance lags: it has not polled again"
+                    );
+                }
+                _ => {}
             }
             true
         });
@@ -252,21 +225,19 @@ impl Fleet {
         self.lock().len()
     }
 
-    /// The instances that have fetched this revision and were not seen yet to route by it, and their addresses.
-    pub fn unapplied(&self, revision: &Revision) -> Vec<(String, IpAddr)> {
+    /// The instances that have fetched this revision and were not seen yet to route by it.
+    pub fn unapplied(&self, revision: &Revision) -> Vec<String> {
         let instances = self.lock();
         let unapplied = instances.iter().filter(|(_, instance)| {
             instance.revision.as_ref() == Some(revision)
                 && instance.applied.as_ref() != Some(revision)
         });
-        unapplied
-            .map(|(id, instance)| (id.clone(), instance.address))
-            .collect()
+        unapplied.map(|(id, _)| id.clone()).collect()
     }
 
-    /// Whether there is an instance of this name.
-    pub fn knows(&self, id: &str) -> bool {
-        self.lock().contains_key(id)
+    /// From where the instance of this name polled last, where there is one.
+    pub fn address(&self, id: &str) -> Option<IpAddr> {
+        self.lock().get(id).map(|instance| instance.address)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Instance>> {
@@ -285,56 +256,27 @@ impl Poll {
 
     /// The poll's answer is withheld, for at most this long.
     pub fn hold(&mut self, hold: Duration) {
-        self.held = Some((Instant::now(), hold));
-        self.update(|instance, connection, _| {
-            instance.hold = hold;
-            connection.held = true;
-        });
+        // That a poll is held is no news: others learn of it once a second.
+        self.tell(|instance| instance.is_held(self.connection, hold, Instant::now()));
     }
 
     /// The poll is answered with this revision; `ran_out` where the hold was over before anything changed.
     pub fn answer(mut self, revision: &Revision, ran_out: bool) {
         self.answered = true;
-        let id = self.id.clone();
-        self.update(|instance, connection, now| {
-            // What it confirmed and applied before says nothing once it has been sent something else: a document that
-            // comes back later has the same revision.
-            if connection.sent.as_ref() != Some(revision) {
-                connection.confirmed = None;
-            }
-            if instance.revision.as_ref() != Some(revision) {
-                instance.applied = None;
-            }
-            connection.sent = Some(revision.clone());
-            connection.answered = Some(now);
-            connection.held = false;
-            instance.revision = Some(revision.clone());
-            instance.seen = now;
-            instance.failed = false;
+        let news = self.tell(|instance| {
             if ran_out {
-                instance.cut.kept_to(&id);
+                instance.cut.kept_to(&self.id);
             }
+            instance.is_answered(self.connection, revision, Instant::now())
         });
-    }
-
-    fn update(&self, change: impl FnOnce(&mut Instance, &mut Connection, Instant)) {
-        let mut instances = self.fleet.lock();
-        let Some(instance) = instances.get_mut(&self.id) else {
-            return;
-        };
-        // Taken out for the moment, so that both can be changed.
-        let Some(mut connection) = instance.connections.remove(&self.connection) else {
-            return;
-        };
-        let before = connection.sent.clone();
-        change(instance, &mut connection, Instant::now());
-        // That a poll is held or answered as before is no news: others learn of it once a second.
-        let news = connection.sent != before;
-        instance.connections.insert(self.connection, connection);
-        drop(instances);
-        if news {
+        if news == Some(true) {
             self.fleet.changed.send_replace(());
         }
+    }
+
+    /// Tells the instance something, where it is known.
+    fn tell<T>(&self, what: impl FnOnce(&mut Instance) -> T) -> Option<T> {
+        self.fleet.lock().get_mut(&self.id).map(what)
     }
 }
 
@@ -344,13 +286,10 @@ impl Drop for Poll {
         if self.answered {
             return;
         }
-        let Some((since, hold)) = self.held else {
-            return;
-        };
-        let id = self.id.clone();
-        self.update(|instance, connection, now| {
-            connection.held = false;
-            instance.cut.gave_up(&id, now.duration_since(since), hold);
+        self.tell(|instance| {
+            if let Some((elapsed, hold)) = instance.breaks(self.connection, Instant::now()) {
+                instance.cut.gave_up(&self.id, elapsed, hold);
+            }
         });
     }
 }

@@ -20,6 +20,7 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use super::{Shared, routers};
 use crate::document::{MARKER_PATH, MARKER_ROUTER, Revision};
@@ -35,40 +36,69 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// More than any answer that is expected has, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-type Sender = SendRequest<Empty<Bytes>>;
+/// After a longer pause than this a connection is made anew: others need the file meanwhile.
+const LONGEST_KEPT: Duration = Duration::from_millis(16);
+
+/// The most instances that are asked at once. Each takes a file, and of those few are left beside the polls.
+const MOST_AT_ONCE: usize = 48;
+
+/// As many more of those that did not answer when they were asked before: each takes until the time-out, and must not
+/// delay those that answer.
+const MOST_SILENT_AT_ONCE: usize = 16;
+
+/// Between two looks at who is to be asked, for each instance.
+const LOOK_PER_INSTANCE: Duration = Duration::from_micros(10);
+
+/// A connection on which an instance is asked.
+struct Connection {
+    to: SocketAddr,
+    sender: SendRequest<Empty<Bytes>>,
+}
+
+/// Places for those who are asked.
+struct Places {
+    answering: Semaphore,
+    silent: Semaphore,
+}
 
 /// Asks each instance that has fetched the current document until it has applied it.
 pub async fn ask_all(shared: Arc<Shared>) {
     let mut changes = shared.fleet.changes();
     let asked: Arc<Mutex<HashSet<String>>> = Arc::default();
+    let places = Arc::new(Places {
+        answering: Semaphore::new(MOST_AT_ONCE),
+        silent: Semaphore::new(MOST_SILENT_AT_ONCE),
+    });
     // It lasts as long as the fleet that tells of changes.
     while changes.changed().await.is_ok() {
         let serving = shared.state.serving();
-        let (Some(marker), Some(document)) = (&serving.config.marker, &serving.document) else {
+        let (Some(_), Some(document)) = (&serving.config.marker, &serving.document) else {
             continue;
         };
-        for (id, address) in shared.fleet.unapplied(&document.revision) {
+        for id in shared.fleet.unapplied(&document.revision) {
             let mut being_asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
             if !being_asked.insert(id.clone()) {
                 continue;
             }
             drop(being_asked);
             let (shared, asked) = (Arc::clone(&shared), Arc::clone(&asked));
-            let address = SocketAddr::new(address, marker.port);
+            let places = Arc::clone(&places);
             let revision = document.revision.clone();
             tokio::spawn(async move {
-                let applied = ask_until_applied(&shared, &id, address, &revision).await;
+                let applied = ask_until_applied(&shared, &places, &id, &revision).await;
                 asked
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .remove(&id);
-                if applied {
-                    // Before it counts as applied, so that who waits for that can rely on it.
-                    routers::look(&shared, &id, address, &revision).await;
-                }
                 // Also where it was not: what it has fetched meanwhile is to be asked for now.
                 shared.fleet.asked(&id, applied.then_some(&revision));
             });
+        }
+        // Of thousands each is news of its own: they are looked at together. Few are not kept waiting.
+        let instances = u32::try_from(shared.fleet.size()).unwrap_or(u32::MAX);
+        let pause = LOOK_PER_INSTANCE * instances;
+        if pause >= Duration::from_millis(1) {
+            tokio::time::sleep(pause).await;
         }
     }
 }
@@ -76,23 +106,43 @@ pub async fn ask_all(shared: Arc<Shared>) {
 /// Asks one instance until it has applied the document, or there is a newer one, or it is gone.
 async fn ask_until_applied(
     shared: &Shared,
+    places: &Places,
     id: &str,
-    address: SocketAddr,
     revision: &Revision,
 ) -> bool {
     let mut pause = FIRST_PAUSE;
     let mut connection = None;
+    let mut place = None;
+    let mut silent = false;
     let mut warned = false;
     loop {
+        if place.is_none() {
+            let places = if silent {
+                &places.silent
+            } else {
+                &places.answering
+            };
+            place = places.acquire().await.ok();
+        }
+        // Each time anew: it may have come back from elsewhere, or the marker's port may have been corrected.
+        let Some(address) = address(shared, id, revision) else {
+            return false;
+        };
         let asked = tokio::time::timeout(TIMEOUT, ask(&mut connection, address, revision)).await;
         let error = match asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(true) => return true,
-            Ok(false) => None,
-            Err(error) => {
-                connection = None;
-                Some(error)
+            Ok(true) => {
+                // Before it counts as applied, so that who waits for that can rely on it.
+                routers::look(shared, id, address, revision).await;
+                return true;
             }
+            Ok(false) => None,
+            Err(error) => Some(error),
         };
+        silent = error.is_some();
+        if silent || pause > LONGEST_KEPT {
+            connection = None;
+            place = None;
+        }
         if pause >= LONGEST_PAUSE && !std::mem::replace(&mut warned, true) {
             let error = error.map(|error| error.to_string());
             tracing::warn!(
@@ -103,46 +153,41 @@ async fn ask_until_applied(
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
-        let current = shared
-            .state
-            .serving()
-            .document
-            .as_ref()
-            .is_some_and(|document| document.revision == *revision);
-        if !current || !shared.fleet.knows(id) || *shared.stopping.borrow() {
-            return false;
-        }
     }
+}
+
+/// Where the instance is to be asked for this document now; none where that is the current one no longer, the instance
+/// is gone, or the provider stops.
+fn address(shared: &Shared, id: &str, revision: &Revision) -> Option<SocketAddr> {
+    let serving = shared.state.serving();
+    let port = serving.config.marker.as_ref()?.port;
+    let current = &serving.document.as_ref()?.revision;
+    if current != revision || *shared.stopping.borrow() {
+        return None;
+    }
+    let ip = shared.fleet.address(id)?;
+    Some(SocketAddr::new(ip, port))
 }
 
 /// Asks once, over a connection that is kept for the next time.
 async fn ask(
-    connection: &mut Option<Sender>,
+    connection: &mut Option<Connection>,
     address: SocketAddr,
     revision: &Revision,
 ) -> io::Result<bool> {
-    if connection.as_ref().is_none_or(SendRequest::is_closed) {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (sender, driver) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(io::Error::other)?;
-        tokio::spawn(driver);
-        *connection = Some(sender);
-    }
-    let Some(sender) = connection else {
-        return Err(io::ErrorKind::NotConnected.into());
+    let usable = connection
+        .take()
+        .filter(|connection| connection.to == address && !connection.sender.is_closed());
+    let connection = match usable {
+        Some(usable) => connection.insert(usable),
+        None => connection.insert(Connection::open(address).await?),
     };
-    let (status, _) = get(sender, address, &format!("{MARKER_PATH}{revision}")).await?;
+    let (status, _) = connection.get(&format!("{MARKER_PATH}{revision}")).await?;
     if status == StatusCode::IM_A_TEAPOT {
         return Ok(true);
     }
-    let (status, body) = get(
-        sender,
-        address,
-        &format!("/api/http/routers/{MARKER_ROUTER}@http"),
-    )
-    .await?;
+    let path = format!("/api/http/routers/{MARKER_ROUTER}@http");
+    let (status, body) = connection.get(&path).await?;
     let router: ApiRouter = match status {
         StatusCode::OK => serde_json::from_slice(&body).unwrap_or_default(),
         _ => return Ok(false),
@@ -158,24 +203,33 @@ struct ApiRouter {
     rule: String,
 }
 
-async fn get(
-    sender: &mut Sender,
-    address: SocketAddr,
-    path: &str,
-) -> io::Result<(StatusCode, Bytes)> {
-    sender.ready().await.map_err(io::Error::other)?;
-    let request = Request::get(path)
-        .header(HOST, address.to_string())
-        .body(Empty::new())
-        .map_err(io::Error::other)?;
-    let answer = sender
-        .send_request(request)
-        .await
-        .map_err(io::Error::other)?;
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), MAX_BODY)
-        .collect()
-        .await
-        .map_err(io::Error::other)?;
-    Ok((status, body.to_bytes()))
+impl Connection {
+    async fn open(to: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        let (sender, driver) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        tokio::spawn(driver);
+        Ok(Self { to, sender })
+    }
+
+    async fn get(&mut self, path: &str) -> io::Result<(StatusCode, Bytes)> {
+        self.sender.ready().await.map_err(io::Error::other)?;
+        let request = Request::get(path)
+            .header(HOST, self.to.to_string())
+            .body(Empty::new())
+            .map_err(io::Error::other)?;
+        let answer = self
+            .sender
+            .send_request(request)
+            .await
+            .map_err(io::Error::other)?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_BODY)
+            .collect()
+            .await
+            .map_err(io::Error::other)?;
+        Ok((status, body.to_bytes()))
+    }
 }

@@ -1,7 +1,7 @@
 //! The fleet: who polls, what each of them has, and who is waited for no longer.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::support::cli::Cli;
 use crate::support::eventually;
 use crate::support::poll::Poller;
+use crate::support::port::free_port;
 use crate::support::provider::{Options, Provider};
 use crate::support::redis::Redis;
 use crate::support::stack::{CONFIG, HOSTS, Stack, color_of};
@@ -168,6 +169,34 @@ async fn who_is_unseen_for_longer_than_its_cadence_allows_is_gone() {
     let instances = seen["instances"].as_array().unwrap().iter();
     let ids: Vec<_> = instances.map(|instance| &instance["id"]).collect();
     assert_eq!(ids, ["cut", "held"]);
+}
+
+/// Held for longer than Traefik's longest backoff and all grace: the poll breaks, Traefik comes back after its pause, and
+/// meanwhile serves what it has.
+#[tokio::test]
+async fn whose_held_poll_breaks_is_waited_for_however_long_it_was_held() {
+    let (redis, provider) = start().await;
+    let long = [(NAME, "edge"), ("Prefer", "wait=50")];
+    let mut poller = Poller::connect(provider.address()).await;
+    poller.poll(&long).await;
+    poller.send_poll(&long).await;
+    assert!(poller.within(Duration::from_secs(32)).await.is_none());
+    let seen = provider.instance("edge").await["lastSeen"].take();
+    drop(poller);
+    eventually("it was seen when it broke", SOON, async || {
+        let instance = provider.instance("edge").await;
+        if instance["held"] == false && instance["lastSeen"] != seen {
+            Ok(())
+        } else {
+            Err(instance)
+        }
+    })
+    .await;
+    let flip = Cli::new(&["flip", "green", "--no-verify", "--timeout", "3s"]).of(&provider);
+    let flip = flip.code(5).stderr("not every instance confirmed green");
+    flip.stderr("edge (has not fetched it").run().await;
+    assert_eq!(redis.cli(&["GET", "active"]).await, "blue");
+    assert_eq!(provider.log().count("the instance is gone"), 0);
 }
 
 /// The list of a large fleet is written now and then only; that its provider has died makes it no older.
@@ -344,6 +373,75 @@ async fn a_document_that_traefik_rejects_is_confirmed_and_never_applied() {
     provider.instance_has("edge", "applied", true).await;
     redis.cli(&["SET", "active", "green"]).await;
     traefik.wait_for(HOSTS[0], "green").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_marker_is_asked_at_the_port_that_the_config_names_by_now() {
+    let (stack, redis) = (Stack::start().await, Redis::start().await);
+    let marker = |port| format!("marker: {{ entryPoint: traefik, port: {port} }}\n");
+    let wrong = stack.config() + &marker(free_port());
+    let provider = stack.provider(&wrong, &redis).await;
+    let traefik = traefik::Options::recommended(&provider.url(), "edge")
+        .start()
+        .await;
+    provider
+        .log_contains("does not answer for the document")
+        .await;
+    assert_eq!(provider.instance("edge").await["applied"], false);
+    let revision = provider.status().await["revision"].take();
+    let port = traefik.address("traefik").port();
+    provider.write_config(&(stack.config() + &marker(port)));
+    let instance = provider.instance_has("edge", "applied", true).await;
+    assert_eq!(instance["revision"], revision, "the document is the same");
+    redis.cli(&["SET", "active", "green"]).await;
+    provider.instance_has("edge", "applied", true).await;
+    traefik.wait_for(HOSTS[0], "green").await;
+}
+
+/// What was at the old address has fetched the document and answers for nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_marker_is_asked_at_the_address_from_which_the_instance_polls_by_now() {
+    let (stack, redis) = (Stack::start().await, Redis::start().await);
+    let port = free_port();
+    let marker = format!("marker: {{ entryPoint: marker, port: {port} }}\n");
+    let provider = stack.provider(&(stack.config() + &marker), &redis).await;
+    let mut before = Poller::connect(provider.address()).await;
+    before.poll(&[(NAME, "edge")]).await;
+    hold(&provider, &mut before, "edge").await;
+    provider
+        .log_contains("does not answer for the document")
+        .await;
+    drop(before);
+
+    let here = Ipv4Addr::new(127, 0, 0, 2);
+    let endpoint = format!("http://{}/traefik", from(here, provider.address()).await);
+    let traefik = traefik::Options::recommended(&endpoint, "edge")
+        .arg(&format!("--entryPoints.marker.address={here}:{port}"))
+        .start()
+        .await;
+    let instance = provider.instance_has("edge", "applied", true).await;
+    assert_eq!(instance["address"], here.to_string());
+    redis.cli(&["SET", "active", "green"]).await;
+    traefik.wait_for(HOSTS[0], "green").await;
+}
+
+/// An address whose connections go on to the target from another one.
+async fn from(source: Ipv4Addr, target: SocketAddr) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut here, _)) = listener.accept().await {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind((source, 0).into()).unwrap();
+            tokio::spawn(async move {
+                if let Ok(mut there) = socket.connect(target).await {
+                    // The end of either is that of both.
+                    let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
+                }
+            });
+        }
+    });
+    address
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,10 +12,26 @@ use crate::serve::hold::Cut;
 /// What an instance is allowed beyond its hold and cadence before it is gone: a busy host's hiccup.
 const GRACE: Duration = Duration::from_secs(8);
 
-/// The cadence that is assumed of an instance that has come only once: Traefik's default `pollInterval`.
-pub(super) const UNKNOWN_CADENCE: Duration = Duration::from_secs(5);
+/// What it is allowed beyond its cadence before it lags, which is worth a line in the log.
+const LAG: Duration = Duration::from_secs(4);
 
-/// One instance.
+/// The cadence that is assumed of an instance that has come only once: Traefik's default `pollInterval`.
+const UNKNOWN_CADENCE: Duration = Duration::from_secs(5);
+
+/// What is expected of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// A poll of it is held: there is nothing to be seen of it until that ends.
+    Held,
+    /// Its next poll is yet to come.
+    Due,
+    /// Its next poll should have come by now.
+    Lags,
+    /// It is waited for no longer.
+    Gone,
+}
+
+/// One instance. What happens to it is told with the time at which it did, and in the order of these times.
 #[derive(Debug)]
 pub(super) struct Instance {
     pub(super) address: IpAddr,
@@ -33,6 +49,7 @@ pub(super) struct Instance {
     pub(super) cadence: Option<Duration>,
     /// Whether its last poll ended without an answer. A Traefik to which that happens comes back after a pause.
     pub(super) failed: bool,
+    /// When it polled last, was answered, or its poll broke.
     pub(super) seen: Instant,
     pub(super) lags: bool,
 }
@@ -43,7 +60,8 @@ pub(super) struct Connection {
     pub(super) sent: Option<Revision>,
     pub(super) confirmed: Option<Revision>,
     pub(super) answered: Option<Instant>,
-    pub(super) held: bool,
+    /// Since when its poll is held, and for how long at most.
+    pub(super) held: Option<(Instant, Duration)>,
 }
 
 impl Instance {
@@ -65,6 +83,101 @@ impl Instance {
         }
     }
 
+    /// A poll has come: what the answer before it brought has arrived. Gives what this connection was last sent.
+    pub(super) fn arrives(
+        &mut self,
+        connection: ConnectionId,
+        address: IpAddr,
+        now: Instant,
+    ) -> Option<Revision> {
+        let known = self.connections.entry(connection).or_default();
+        known.confirmed.clone_from(&known.sent);
+        let last_sent = known.sent.clone();
+        if last_sent.is_none() {
+            // It may be a new process under the same name: what the one before routed by says nothing of it.
+            self.applied = None;
+            self.routers = None;
+        }
+        if let Some(answered) = known.answered {
+            let gap = now.duration_since(answered);
+            // A longer gap counts at once, a shorter one little by little.
+            let cadence = self
+                .cadence
+                .map_or(gap, |cadence| gap.max(cadence.mul_f64(0.5)));
+            self.cadence = Some(cadence);
+        }
+        // Until it is answered.
+        self.failed = true;
+        self.address = address;
+        self.seen = now;
+        last_sent
+    }
+
+    /// Its poll is held, for at most this long.
+    pub(super) fn is_held(&mut self, connection: ConnectionId, hold: Duration, now: Instant) {
+        self.hold = hold;
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.held = Some((now, hold));
+        }
+    }
+
+    /// Its poll is answered with this revision. Gives whether that is news to the connection.
+    pub(super) fn is_answered(
+        &mut self,
+        connection: ConnectionId,
+        revision: &Revision,
+        now: Instant,
+    ) -> bool {
+        let Some(connection) = self.connections.get_mut(&connection) else {
+            return false;
+        };
+        // What it confirmed and applied before says nothing once it has been sent something else: a document that
+        // comes back later has the same revision.
+        let news = connection.sent.as_ref() != Some(revision);
+        if news {
+            connection.confirmed = None;
+        }
+        if self.revision.as_ref() != Some(revision) {
+            self.applied = None;
+        }
+        connection.sent = Some(revision.clone());
+        connection.answered = Some(now);
+        connection.held = None;
+        self.revision = Some(revision.clone());
+        self.seen = now;
+        self.failed = false;
+        news
+    }
+
+    /// Its poll ends without an answer, because the connection is gone: now it was seen last, however long the poll was
+    /// held. Gives after how long a held one ended, and for how long it was to be held.
+    pub(super) fn breaks(
+        &mut self,
+        connection: ConnectionId,
+        now: Instant,
+    ) -> Option<(Duration, Duration)> {
+        let (since, hold) = self.connections.get_mut(&connection)?.held.take()?;
+        self.seen = now;
+        // Also where another Traefik of this name was answered meanwhile.
+        self.failed = true;
+        Some((now.duration_since(since), hold))
+    }
+
+    /// A connection of it is closed: what that knew goes with it. Where it ends in the middle of an answer, the instance
+    /// may not have it, and comes back after a pause.
+    pub(super) fn closes(&mut self, connection: ConnectionId, broken: bool, now: Instant) {
+        let Some(closed) = self.connections.remove(&connection) else {
+            return;
+        };
+        if broken {
+            self.seen = now;
+            self.failed = true;
+        }
+        if self.connections.is_empty() {
+            self.confirmed = closed.confirmed;
+        }
+    }
+
     /// What all of its open connections have confirmed.
     pub(super) fn confirmed(&self) -> Option<&Revision> {
         let mut connections = self.connections.values();
@@ -77,24 +190,42 @@ impl Instance {
             .then_some(confirmed)
     }
 
-    /// How long it may take until its next poll: its cadence, and Traefik's backoff where a poll was not answered.
-    pub(super) fn allowed_gap(&self) -> Duration {
-        let backoff = if self.failed {
+    /// Whether a poll of it is held.
+    pub(super) fn held(&self) -> bool {
+        let mut connections = self.connections.values();
+        connections.any(|connection| connection.held.is_some())
+    }
+
+    /// What is expected of it at this moment.
+    pub(super) fn presence(&self, now: Instant) -> Presence {
+        let unseen = now.duration_since(self.seen);
+        if self.held() {
+            Presence::Held
+        } else if unseen > self.gone_after() {
+            Presence::Gone
+        } else if unseen > self.pauses() + LAG {
+            Presence::Lags
+        } else {
+            Presence::Due
+        }
+    }
+
+    /// How long it may take from an answer to its next poll.
+    fn pauses(&self) -> Duration {
+        self.cadence.unwrap_or(UNKNOWN_CADENCE) * 2
+    }
+
+    /// After how long unseen it is gone: beyond its hold while a poll is held, because then it can't be seen; and beyond
+    /// Traefik's backoff where a poll was not answered.
+    fn gone_after(&self) -> Duration {
+        let unseen = if self.held() {
+            self.hold
+        } else if self.failed {
             registry::BACKOFF
         } else {
             Duration::ZERO
         };
-        self.cadence.unwrap_or(UNKNOWN_CADENCE) * 2 + GRACE + backoff
-    }
-
-    /// After how long unseen it is gone. While a poll is held it can't be seen.
-    pub(super) fn gone_after(&self) -> Duration {
-        let held = self.connections.values().any(|connection| connection.held);
-        if held {
-            self.hold + self.cadence.unwrap_or(UNKNOWN_CADENCE) * 2 + GRACE
-        } else {
-            self.allowed_gap()
-        }
+        unseen + self.pauses() + GRACE
     }
 
     pub(super) fn entry(&self, id: &str, now: Instant) -> registry::Instance {
@@ -104,7 +235,7 @@ impl Instance {
             id: id.to_owned(),
             address: self.address.to_string(),
             revision: text(self.revision.as_ref()),
-            held: self.connections.values().any(|connection| connection.held),
+            held: self.held(),
             confirmed: text(self.confirmed()),
             applied: text(self.applied.as_ref()),
             routers: self.routers.clone(),
@@ -125,3 +256,6 @@ impl Instance {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
