@@ -28,16 +28,19 @@ pub mod verify;
 mod view;
 pub mod wait;
 
+use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::config::{self, Config, Stack};
-use crate::store::{Store, StoreError};
+use crate::store::{InvalidStore, Store, StoreError};
 use crate::verify::report::Report;
 
 /// Switches a whole stack of services between its blue and its green deployment behind Traefik.
@@ -100,6 +103,7 @@ pub struct Common {
         env = "BLUEGREEN_STORE",
         default_value = "redis://127.0.0.1:6379",
         hide_env_values = true,
+        value_parser = StoreParser,
         value_name = "URL"
     )]
     pub store: Store,
@@ -124,6 +128,27 @@ pub struct Common {
         conflicts_with = "verbose"
     )]
     pub quiet: bool,
+}
+
+/// Reads `--store`. What clap says of a wrong value repeats it, and it may hold a password: this says only what is wrong.
+#[derive(Clone)]
+struct StoreParser;
+
+impl TypedValueParser for StoreParser {
+    type Value = Store;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Store, clap::Error> {
+        let store = value.to_str().ok_or(InvalidStore::Scheme);
+        store.and_then(str::parse).map_err(|error| {
+            let message = format!("--store, or BLUEGREEN_STORE: {error}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
+    }
 }
 
 /// What a failure before the change means.

@@ -31,17 +31,22 @@ pub enum Store {
     File(PathBuf),
 }
 
-/// Why a text names no store.
+/// Why a text names no store. Without any of the text, which may hold a password.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidStore {
-    /// The scheme is none of those that are known.
+    /// It begins with no scheme that is known.
     #[error(
-        "`{0}` is not a store: give `redis://HOST:PORT`, `rediss://…`, `redis+sentinel://HOST:PORT/NAME`, `unix:///PATH` or `file:DIR`"
+        "this is not a store: give `redis://HOST:PORT`, `rediss://…`, `redis+sentinel://HOST:PORT/NAME`, `unix:///PATH` or `file:DIR`"
     )]
-    Scheme(String),
+    Scheme,
+    /// It can't be told where user and password end.
+    #[error(
+        "the store's URL has characters in a user or a password that must be percent-encoded: write `/` as %2F, `?` as %3F, `#` as %23, `@` as %40, `%` as %25, a control character such as a tab as %09"
+    )]
+    NotEncoded,
     /// The rest of a Redis URL is wrong.
     #[error("the store's URL is wrong: {0}")]
-    Redis(String),
+    Url(&'static str),
     /// `file:` without a folder.
     #[error("`file:` needs a folder, as in `file:/var/lib/bluegreen/store`")]
     NoFolder,
@@ -390,6 +395,10 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::address::Address;
     use super::*;
 
     #[test]
@@ -412,8 +421,96 @@ mod tests {
             "file:",
             "redis+sentinel://h:1",
             "redis://h:notaport",
+            "redis://",
+            "redis://h:1:2",
+            "redis://::1",
+            "redis://[::1",
+            "redis://[::1]x:1",
+            "redis://h/two",
+            "redis+sentinel:///name",
+            "redis+sentinel://h:1/name/two",
+            "redis+sentinel://h/name?sentinel_tls=maybe",
+            "redis+sentinel://h/name?sentinel_pasword=x",
+            "unix://h/path",
+            "redis://:p?x@h:1",
+            "redis://:p@ss#w/rd@h:1",
+            "redis+sentinel://h/name?sentinel_password=a@b",
+            "redis+sentinel://h/name?sentinel_password=a#b",
+            "unix:///path?pass=a#b",
         ] {
             assert!(text.parse::<Store>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_store_is_shown_as_it_is_given() {
+        for text in [
+            "redis://[::1]:1",
+            "redis://[::1]:1,[2001:db8::7]:2/3",
+            "rediss://h:1",
+            "redis+sentinel://[::1]:26379,h:1/name",
+            "rediss+sentinel://h:26379/name/2",
+            "unix:///a@b.sock",
+            "file:/var/lib/store",
+        ] {
+            let store: Store = text.parse().unwrap();
+            assert_eq!(store.to_string(), text);
+        }
+    }
+
+    /// A password of several pieces, with whatever between them.
+    fn password() -> impl Strategy<Value = (String, Vec<String>)> {
+        let piece = "[QXZJ]{4,9}";
+        let between = prop_oneof![
+            "[/?#@:%&=+,;\\[\\]\\\\ .\t\n]{1,3}",
+            any::<char>().prop_map(String::from)
+        ];
+        vec((piece, between), 1..4).prop_map(|parts| {
+            let whole = parts.iter().map(|(piece, more)| format!("{piece}{more}"));
+            let pieces = parts.iter().map(|(piece, _)| piece.clone());
+            (whole.collect(), pieces.collect())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_piece_of_a_password_is_ever_shown((password, pieces) in password()) {
+            let encoded: String = url::form_urlencoded::byte_serialize(password.as_bytes()).collect();
+            let encoded = encoded.replace('+', "%20");
+            for text in [
+                format!("redis://:{password}@h:1"),
+                format!("redis://{password}:x@h:1"),
+                format!("rediss://{password}@a,b/2"),
+                format!("redis+sentinel://u:{password}@h:1/name"),
+                format!("redis+sentinel://h:1/name?sentinel_password={password}"),
+                format!("unix:///path?pass={password}"),
+                format!("{password}://h"),
+                format!("{password}:{password}@h"),
+                format!("http://:{password}@h"),
+                format!("redis:/:{password}@h"),
+                format!("redis://user:{encoded}@h:1"),
+                format!("redis+sentinel://:{encoded}@h/name?sentinel_password={encoded}"),
+            ] {
+                let shown = match text.parse::<Store>() {
+                    Ok(store) => format!("{store} {store:?}"),
+                    Err(error) => format!("{error} {error:?}"),
+                };
+                for piece in &pieces {
+                    prop_assert!(!shown.contains(piece), "{text:?} is shown as {shown:?}");
+                }
+            }
+        }
+
+        #[test]
+        fn a_password_that_is_encoded_is_read_as_it_is((password, _) in password()) {
+            let encoded: String = url::form_urlencoded::byte_serialize(password.as_bytes()).collect();
+            let encoded = encoded.replace('+', "%20");
+            let url = format!("redis+sentinel://:{encoded}@h/name?sentinel_password={encoded}");
+            let Store::Redis(Address::Sentinel { login, sentinel_login, .. }) = url.parse().unwrap() else {
+                panic!("{url}");
+            };
+            prop_assert_eq!(login.password(), Some(&*password));
+            prop_assert_eq!(sentinel_login.password(), Some(&*password));
         }
     }
 }

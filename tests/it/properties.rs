@@ -7,6 +7,7 @@ mod config;
 mod configs;
 mod document;
 mod listener;
+mod secrets;
 mod traffic;
 
 use std::fmt::Debug;

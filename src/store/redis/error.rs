@@ -81,6 +81,11 @@ pub(super) fn in_words(error: &RedisError) -> String {
         Some((code, text)) => format!("{code} {text}"),
         None => error.to_string(),
     };
+    // Behind this redis repeats what it was sent, which may be a password.
+    let text = text
+        .split(", with args beginning with:")
+        .next()
+        .unwrap_or(&text);
     text.trim_end().replace(['\r', '\n'], " ")
 }
 

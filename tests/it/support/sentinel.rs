@@ -20,13 +20,19 @@ pub(crate) struct Sentinel {
 impl Sentinel {
     /// One that needs `quorum` of them to agree that the primary is down.
     pub(crate) fn start(primary: u16, quorum: usize) -> Self {
-        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+        let port = free_port();
+        Self::start_on(port, primary, quorum, &format!("port {port}\n"))
+    }
+
+    /// One on this port, with these lines in its config.
+    pub(crate) fn start_on(port: u16, primary: u16, quorum: usize, lines: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("sentinel.conf");
         let config = format!(
-            "port {port}\nbind 127.0.0.1\ndir {}\n\
+            "bind 127.0.0.1\ndir {}\n\
              sentinel monitor bluegreen 127.0.0.1 {primary} {quorum}\n\
              sentinel down-after-milliseconds bluegreen 1000\n\
-             sentinel failover-timeout bluegreen 5000\n",
+             sentinel failover-timeout bluegreen 5000\n{lines}",
             dir.path().display()
         );
         fs::write(&file, config).unwrap();
