@@ -29,9 +29,9 @@ pub struct Serve {
     )]
     listen: String,
     /// How long a poll's answer is withheld while nothing changes; a request's `Prefer: wait=SECONDS` goes before it, and 0 holds nothing.
-    /// Must be below Traefik's pollTimeout (5s unless set)
-    #[arg(long, env = "BLUEGREEN_HOLD", default_value = "4s", value_parser = crate::duration::parse, value_name = "DURATION")]
-    hold: Duration,
+    /// Must be below Traefik's pollTimeout (5s unless set) [default: 4s, or until just before the next poll, at most 4.75s]
+    #[arg(long, env = "BLUEGREEN_HOLD", value_parser = crate::duration::parse, value_name = "DURATION")]
+    hold: Option<Duration>,
     /// Where the last good traffic is kept [default: `.bluegreen` beside the config]
     #[arg(long, env = "BLUEGREEN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::document::Revision;
 use crate::registry;
 
+use super::interval::{DEFAULT_HOLD, POLL_TIMEOUT};
 use instance::{Instance, Presence};
 
 /// The most instances that are told apart. Names come from outside; beyond this one the polls are answered, but not
@@ -56,6 +57,8 @@ pub struct Poll {
     pub last_sent: Option<Revision>,
     /// To what the holds of this instance are cut.
     pub cut: Option<Duration>,
+    /// How long it is best held, where it asks for nothing.
+    pub best: Duration,
     answered: bool,
 }
 
@@ -88,6 +91,7 @@ impl Fleet {
             connection,
             last_sent: None,
             cut: None,
+            best: DEFAULT_HOLD,
             answered: false,
         };
         let now = Instant::now();
@@ -101,6 +105,7 @@ impl Fleet {
         let before = instance.confirmed().cloned();
         poll.last_sent = instance.arrives(connection, address, now);
         poll.cut = instance.cut.hold();
+        poll.best = instance.best_hold(connection);
         if !instance.known && (name.is_some() || poll.last_sent.is_some()) {
             instance.known = true;
             tracing::info!(instance = poll.id, %address, "an instance has come");
@@ -121,6 +126,9 @@ impl Fleet {
         instances.retain(|id, instance| {
             if !instance.connections.contains_key(&connection) {
                 return true;
+            }
+            if instance.was_answered_too_late(connection, now) {
+                instance.cut.timed_out(id, POLL_TIMEOUT);
             }
             instance.closes(connection, broken, now);
             let stays = instance.known || !instance.connections.is_empty();
@@ -266,6 +274,7 @@ impl Poll {
         let news = self.tell(|instance| {
             if ran_out {
                 instance.cut.kept_to(&self.id);
+                instance.runs_out(self.connection);
             }
             instance.is_answered(self.connection, revision, Instant::now())
         });

@@ -19,10 +19,10 @@ const SAME: f64 = 0.1;
 /// After so many polls that were held to the end of a cut on trial, it is taken back.
 const FORGIVEN_AFTER: u32 = 3;
 
-/// The hold that a request asks for with `Prefer: wait=SECONDS` (RFC 7240, section 4.3), or the default one.
+/// The hold that a request asks for with `Prefer: wait=SECONDS` (RFC 7240, section 4.3).
 ///
 /// `Prefer` is a list of preferences; what is not understood is passed over, as the RFC demands.
-pub fn asked(headers: &HeaderMap, default: Duration) -> Duration {
+pub fn asked(headers: &HeaderMap) -> Option<Duration> {
     let preferences = headers.get_all("prefer");
     let preferences = preferences.iter().filter_map(|value| value.to_str().ok());
     let wait = preferences
@@ -36,7 +36,7 @@ pub fn asked(headers: &HeaderMap, default: Duration) -> Duration {
                 .then(|| seconds.parse::<u64>().ok())
                 .flatten()
         });
-    wait.map_or(default, Duration::from_secs).min(MAX_HOLD)
+    wait.map(|seconds| Duration::from_secs(seconds).min(MAX_HOLD))
 }
 
 /// To what the holds of one instance are cut, because it closed held polls before the hold was over: most likely at its
@@ -71,9 +71,13 @@ impl Cut {
 
     /// The instance has closed a poll after `elapsed` that was to be held for `hold`.
     pub(super) fn gave_up(&mut self, instance: &str, elapsed: Duration, hold: Duration) {
-        if elapsed >= hold || elapsed < SHORTEST_POLL_TIMEOUT {
-            return;
+        if (SHORTEST_POLL_TIMEOUT..hold).contains(&elapsed) {
+            self.timed_out(instance, elapsed);
         }
+    }
+
+    /// The instance most likely gave up a poll after `elapsed`, whether or not it was answered meanwhile.
+    pub(super) fn timed_out(&mut self, instance: &str, elapsed: Duration) {
         let shorter = elapsed.mul_f64(MARGIN);
         let (gave_up_after_s, hold_s) = (elapsed.as_secs_f64(), shorter.as_secs_f64());
         let before = self.gave_up_after.replace(elapsed);
@@ -102,6 +106,11 @@ impl Cut {
         }
     }
 
+    /// The instance has come back after a poll that was held to its end, for so long: it allows that much.
+    pub(super) fn allowed(&mut self, hold: Duration) {
+        self.gave_up_after = self.gave_up_after.filter(|gave_up| hold < *gave_up);
+    }
+
     /// A poll was held to its end.
     pub(super) fn kept_to(&mut self, instance: &str) {
         let Some(trial) = &mut self.trial else {
@@ -122,21 +131,21 @@ impl Cut {
 mod tests {
     use super::*;
 
-    fn wait(values: &[&str]) -> u64 {
+    fn wait(values: &[&str]) -> Option<u64> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append("prefer", value.parse().unwrap());
         }
-        asked(&headers, Duration::from_secs(4)).as_secs()
+        asked(&headers).map(|hold| hold.as_secs())
     }
 
     #[test]
     fn the_hold_is_what_the_request_prefers() {
-        assert_eq!(wait(&[]), 4);
-        assert_eq!(wait(&["wait=50"]), 50);
-        assert_eq!(wait(&["respond-async, WAIT = \"7\"; foo=bar"]), 7);
-        assert_eq!(wait(&["respond-async", "wait=0"]), 0);
-        assert_eq!(wait(&["wait=99999999"]), 300);
+        assert_eq!(wait(&[]), None);
+        assert_eq!(wait(&["wait=50"]), Some(50));
+        assert_eq!(wait(&["respond-async, WAIT = \"7\"; foo=bar"]), Some(7));
+        assert_eq!(wait(&["respond-async", "wait=0"]), Some(0));
+        assert_eq!(wait(&["wait=99999999"]), Some(300));
         for garbage in [
             "wait",
             "wait=",
@@ -145,7 +154,7 @@ mod tests {
             "wait=x",
             "wait=99999999999999999999999",
         ] {
-            assert_eq!(wait(&[garbage]), 4, "{garbage}");
+            assert_eq!(wait(&[garbage]), None, "{garbage}");
         }
     }
 
@@ -184,6 +193,18 @@ mod tests {
         assert_eq!(cut.hold(), Some(Duration::from_millis(800)));
         keeps_to(&mut cut, FORGIVEN_AFTER);
         assert_eq!(cut.hold(), Some(Duration::from_millis(4_016)));
+    }
+
+    /// Two hiccups months apart are no time-out, whenever they come.
+    #[test]
+    fn a_peer_that_has_allowed_the_whole_hold_since_is_forgiven_again() {
+        let mut cut = Cut::default();
+        for _ in 0..5 {
+            gives_up(&mut cut, 5_000);
+            keeps_to(&mut cut, FORGIVEN_AFTER);
+            assert_eq!(cut.hold(), None);
+            cut.allowed(HOLD);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! - [`tls`]: its TLS and client certificates;
 //! - [`routes`]: what is answered to what;
 //! - [`hold`]: how long a poll's answer is withheld;
+//! - [`interval`]: when the next poll is to be expected;
 //! - [`fleet`]: which instances poll, and what they have;
 //! - [`marker`]: asking an instance what it has applied;
 //! - [`routers`]: asking an instance which routers it has disabled;
@@ -17,6 +18,7 @@ pub mod access;
 pub mod connections;
 pub mod fleet;
 pub mod hold;
+pub mod interval;
 pub mod marker;
 pub mod metrics;
 pub mod reload;
@@ -60,8 +62,8 @@ pub struct Settings {
     pub store: Store,
     /// Where the last good traffic and the default certificate are kept.
     pub state_dir: PathBuf,
-    /// The hold of a poll that asks for none.
-    pub hold: Duration,
+    /// The hold of a poll that asks for none; where it is not given either, what its interval tells.
+    pub hold: Option<Duration>,
     /// Who may do what.
     pub access: Access,
     /// TLS, where the endpoint speaks it.
@@ -78,8 +80,8 @@ pub struct Shared {
     pub provider: String,
     /// The store, for showing.
     pub store: Store,
-    /// The hold of a poll that asks for none.
-    pub hold: Duration,
+    /// The hold of a poll that asks for none; where it is not given either, what its interval tells.
+    pub hold: Option<Duration>,
     /// Who may do what.
     pub access: Access,
     /// TLS, where the endpoint speaks it.

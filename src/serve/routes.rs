@@ -123,7 +123,7 @@ async fn traefik(
         return not_ready();
     };
     let mut ran_out = false;
-    let asked = hold::asked(headers, shared.hold);
+    let asked = hold::asked(headers).or(shared.hold).unwrap_or(poll.best);
     let if_none_match = if_none_match(headers);
     // While it is there, so is the buffer that it was read into, and the connection takes another one.
     drop(request);

@@ -363,7 +363,7 @@ async fn a_config_that_changes_the_document_releases_holds() {
     assert_ne!(marked.header("etag"), answer.header("etag"));
 }
 
-/// `pollInterval` and `pollTimeout` of 5 s, Traefik's defaults, and the default hold of 4 s.
+/// `pollInterval` and `pollTimeout` of 5 s, Traefik's defaults, and the hold of 4 s with which a connection begins.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stock_traefik_gets_a_change_as_a_push_and_has_nothing_to_complain_of() {
     let (stack, redis) = (Stack::start().await, Redis::start().await);
@@ -390,6 +390,38 @@ async fn a_stock_traefik_gets_a_change_as_a_push_and_has_nothing_to_complain_of(
     assert_eq!(polls(&provider).await, before, "no poll came in between");
     assert_eq!(errors(&traefik), [""; 0]);
     assert_eq!(provider.log().count("closed a held poll"), 0);
+}
+
+/// Of Traefik's default interval of 5 s, the last quarter of a second is left for the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stock_traefik_is_held_until_just_before_its_next_poll() {
+    let (stack, redis) = (Stack::start().await, Redis::start().await);
+    let provider = Options::new(&stack.config(), &redis.url()).start().await;
+    let options = traefik::Options::http(&provider.url()).poll_interval("5s");
+    let traefik = options.header("X-Traefik-Instance", "edge").start().await;
+    eventually(
+        "its interval is known",
+        Duration::from_secs(40),
+        async || {
+            let instance = provider.instance("edge").await;
+            let hold = instance["hold"].as_f64().unwrap_or_default();
+            if (4.1..=4.76).contains(&hold) {
+                Ok(())
+            } else {
+                Err(instance)
+            }
+        },
+    )
+    .await;
+    let before = polls(&provider).await;
+    eventually("three more polls", Duration::from_secs(40), async || {
+        let now = polls(&provider).await;
+        if now >= before + 3 { Ok(()) } else { Err(now) }
+    })
+    .await;
+    assert_eq!(errors(&traefik), [""; 0]);
+    let cut = provider.instance("edge").await["holdCut"].take();
+    assert_eq!(cut, Value::Null);
 }
 
 /// Sets the color at the begin of a hold of 4 s, and sees that Traefik has it before that hold would have run out.

@@ -8,6 +8,7 @@ use super::{ConnectionId, Overview};
 use crate::document::Revision;
 use crate::registry;
 use crate::serve::hold::Cut;
+use crate::serve::interval::{DEFAULT_HOLD, Interval};
 
 /// What an instance is allowed beyond its hold and cadence before it is gone: a busy host's hiccup.
 const GRACE: Duration = Duration::from_secs(8);
@@ -62,6 +63,9 @@ pub(super) struct Connection {
     pub(super) answered: Option<Instant>,
     /// Since when its poll is held, and for how long at most.
     pub(super) held: Option<(Instant, Duration)>,
+    /// The hold of its last poll, where that was held to the end.
+    pub(super) ran_out: Option<Duration>,
+    pub(super) interval: Interval,
 }
 
 impl Instance {
@@ -106,6 +110,10 @@ impl Instance {
                 .map_or(gap, |cadence| gap.max(cadence.mul_f64(0.5)));
             self.cadence = Some(cadence);
         }
+        if let Some(hold) = known.ran_out.take() {
+            self.cut.allowed(hold);
+        }
+        known.interval.arrived(now);
         // Until it is answered.
         self.failed = true;
         self.address = address;
@@ -119,6 +127,25 @@ impl Instance {
         if let Some(connection) = self.connections.get_mut(&connection) {
             connection.held = Some((now, hold));
         }
+    }
+
+    /// Its poll has been held to the end of the hold.
+    pub(super) fn runs_out(&mut self, connection: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.ran_out = connection.held.map(|(_, hold)| hold);
+        }
+    }
+
+    /// How long a poll of it is best held that asks for nothing.
+    pub(super) fn best_hold(&self, connection: ConnectionId) -> Duration {
+        let known = self.connections.get(&connection);
+        known.map_or(DEFAULT_HOLD, |known| known.interval.hold())
+    }
+
+    /// Whether a connection that is closed now timed out, though the poll on it was answered at the end of the hold.
+    pub(super) fn was_answered_too_late(&self, connection: ConnectionId, now: Instant) -> bool {
+        let known = self.connections.get(&connection);
+        known.is_some_and(|known| known.ran_out.is_some() && known.interval.timed_out(now))
     }
 
     /// Its poll is answered with this revision. Gives whether that is news to the connection.
@@ -142,6 +169,7 @@ impl Instance {
         }
         connection.sent = Some(revision.clone());
         connection.answered = Some(now);
+        connection.interval.answered(now);
         connection.held = None;
         self.revision = Some(revision.clone());
         self.seen = now;
