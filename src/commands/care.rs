@@ -132,7 +132,7 @@ impl Care<'_> {
             if whole {
                 smoke_at = Instant::now() + SMOKE_EVERY;
             }
-            let passed = match report.verdict() {
+            let passed = match report.measurable().verdict() {
                 Verdict::Passed => true,
                 Verdict::Nothing => {
                     talk_unless_quiet(common, "note: nothing of production was verified");

@@ -22,8 +22,8 @@ use crate::verify::{self, Scope};
 /// Of a color: the containers of its compose project run and are healthy, where a Docker engine is; every server of
 /// every service answers its `health` path with 2xx, each replica by itself; then the smoke tests pass, the `checks` of
 /// the config. Of production: every Traefik has the document of the traffic in force, every service answers through
-/// Traefik, by a color that has traffic where it says so (header X-Color); then the checks with `on: [production]`.
-/// Everything runs side by side, and what fails is tried again until --timeout.
+/// Traefik, by a color that has traffic where it says so (header X-Color, or the stack's `colorHeader`); then the checks
+/// with `on: [production]`. Everything runs side by side, and what fails is tried again until --timeout.
 ///
 /// Exit codes: 0 everything passed; 1 nothing is known to be wrong, but something could not be measured, or there was
 /// nothing to verify; 2 usage or config mistake; 3 a check failed; 6 the store could not be reached.

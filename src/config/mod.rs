@@ -68,6 +68,8 @@ pub struct Stack {
     pub entry_points: Vec<String>,
     /// Where this host reaches Traefik's entrypoint, as an `http` or `https` URL.
     pub production: Option<String>,
+    /// The response header by which a service names the color that answers.
+    pub color_header: String,
     /// How a color is seen that has no traffic.
     pub preview: Option<Preview>,
     /// Its services by name; at least one.
@@ -104,10 +106,23 @@ pub struct Service {
     pub servers: BTreeMap<Color, Servers>,
     /// The path that tells whether a server is well.
     pub health: Option<String>,
+    /// How production reaches it, as far as its rule and the stack do not tell.
+    pub production: Production,
     /// Verbatim fields of its Traefik router.
     pub router: Map<String, Value>,
     /// Verbatim fields of each color's Traefik load balancer.
     pub load_balancer: Map<String, Value>,
+}
+
+/// How production reaches a service, as far as its rule and the stack do not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Production {
+    /// The host to ask for.
+    pub host: Option<String>,
+    /// The path to ask for, which answers with 2xx.
+    pub path: Option<String>,
+    /// The URLs of the entrypoints where it is asked for; empty for the stack's.
+    pub urls: Vec<String>,
 }
 
 /// What is behind one color of a service.

@@ -35,7 +35,7 @@ pub(super) fn preview(raw: RawPreview, path: &Path, resolver: &mut Resolver<'_>)
 }
 
 /// A header's name is a token (RFC 9110, section 5.6.2); a backtick, which is one too, would end it in a rule.
-fn check_header(header: &str, path: &Path, resolver: &mut Resolver<'_>) {
+pub(super) fn check_header(header: &str, path: &Path, resolver: &mut Resolver<'_>) {
     let fits = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_|~".contains(c);
     if header.is_empty() || !header.chars().all(fits) {
         resolver

@@ -57,6 +57,9 @@ pub(super) struct RawStack {
     pub(super) entry_points: Vec<String>,
     /// Where this host reaches Traefik's entrypoint, such as `http://127.0.0.1:80`.
     pub(super) production: Option<String>,
+    /// The response header by which a service names the color that answers.
+    #[serde(default = "default_color_header")]
+    pub(super) color_header: String,
     /// How to see a color that has no traffic.
     pub(super) preview: Option<RawPreview>,
     /// The services by name.
@@ -103,6 +106,8 @@ pub(super) struct RawService {
     pub(super) servers: BTreeMap<String, RawServers>,
     /// The path that answers with 2xx when a server is well, such as `/health`.
     pub(super) health: Option<String>,
+    /// How production reaches the service, where its rule and the stack's `production` do not tell.
+    pub(super) production: Option<RawProduction>,
     /// Verbatim fields of the Traefik router: `middlewares`, `tls`, `priority` and so on; not `rule` and `service`.
     #[serde(default)]
     #[schemars(schema_with = "router")]
@@ -111,6 +116,20 @@ pub(super) struct RawService {
     #[serde(default)]
     #[schemars(schema_with = "load_balancer")]
     pub(super) load_balancer: Map<String, Value>,
+}
+
+/// How production reaches a service, where its rule and the stack's `production` do not tell.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Production", extend("minProperties" = 1))]
+pub(super) struct RawProduction {
+    /// The host to ask for, where the rule has only a pattern (`HostRegexp`), or to choose one of several.
+    pub(super) host: Option<String>,
+    /// The path to ask for in place of `health`, such as `/api/health`; it answers with 2xx.
+    pub(super) path: Option<String>,
+    /// Where this host reaches the service's entrypoint, in place of the stack's `production`; a list, where each of
+    /// several is to be asked.
+    pub(super) url: Option<RawTexts>,
 }
 
 /// A URL such as `http://127.0.0.1:8091`, a list of URLs, or `name@provider`.
@@ -149,6 +168,10 @@ pub(super) enum RawCertificate {
 
 fn default_key() -> String {
     "active".to_owned()
+}
+
+fn default_color_header() -> String {
+    "X-Color".to_owned()
 }
 
 fn default_colors() -> Vec<String> {

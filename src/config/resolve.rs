@@ -8,7 +8,7 @@ use super::check::{Around, checks, command, time};
 use super::findings::{Finding, Findings, Source, Span, listed, nearest, shown};
 use super::node::{Content, Node};
 use super::path::Path;
-use super::preview::preview;
+use super::preview::{check_header, preview};
 use super::raw::{RawConfig, RawStack};
 use super::service::service;
 use super::{Config, Marker, Stack, address, dangling, names};
@@ -104,6 +104,7 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
         let path = path.key("production");
         resolver.usable(&path, &text, address::entry_point)
     });
+    check_header(&raw.color_header, &path.key("colorHeader"), resolver);
     let preview = raw
         .preview
         .map(|raw| preview(raw, &path.key("preview"), resolver));
@@ -125,7 +126,11 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
     }
     let around = Around {
         services: &services,
-        production: production.is_some() || resolver.tree.at(&path.key("production")).is_some(),
+        production: production.is_some()
+            || resolver.tree.at(&path.key("production")).is_some()
+            || services
+                .values()
+                .any(|service| !service.production.urls.is_empty()),
     };
     let checks = checks(raw.checks, &path.key("checks"), &around, resolver);
     let up = raw.up.map(|raw| command(raw, &path.key("up"), resolver));
@@ -140,6 +145,7 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
         colors: colors.names,
         entry_points: raw.entry_points,
         production,
+        color_header: raw.color_header,
         preview,
         services,
         containers,

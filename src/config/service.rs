@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::path::Path;
-use super::raw::{RawServers, RawService};
+use super::raw::{RawProduction, RawServers, RawService, RawTexts};
 use super::resolve::{Colors, Resolver};
-use super::{Servers, Service, address, rule};
+use super::{Production, Servers, Service, address, rule};
 use crate::color::Color;
 
 /// Resolves a service of a stack that has these colors.
@@ -19,8 +19,10 @@ pub(super) fn service(
 ) -> Service {
     check_rule(&raw.rule, &path.key("rule"), resolver);
     if let Some(health) = &raw.health {
-        check_health(health, &path.key("health"), resolver);
+        check_path(health, "the health path", &path.key("health"), resolver);
     }
+    let production = raw.production.unwrap_or_default();
+    let production = production_of(production, &path.key("production"), resolver);
     let servers = servers(raw.servers, &path.key("servers"), colors, resolver);
     let hint = "bluegreen generates it, from what is beside `router`";
     generated(
@@ -52,6 +54,7 @@ pub(super) fn service(
         rule: raw.rule,
         servers,
         health: raw.health,
+        production,
         router: raw.router,
         load_balancer: raw.load_balancer,
     }
@@ -75,16 +78,53 @@ pub(super) fn check_rule(rule: &str, path: &Path, resolver: &mut Resolver<'_>) {
     }
 }
 
-fn check_health(health: &str, path: &Path, resolver: &mut Resolver<'_>) {
+/// Checks a path that is asked for.
+fn check_path(text: &str, what: &str, path: &Path, resolver: &mut Resolver<'_>) {
     let stray = |c: char| c.is_whitespace() || c.is_control() || c == '#';
-    if !health.starts_with('/') {
+    if !text.starts_with('/') {
         resolver
-            .error_at_value(path, "the health path does not begin with `/`")
+            .error_at_value(path, format!("{what} does not begin with `/`"))
             .hint("write a path, such as `/health`");
-    } else if health.contains(stray) {
+    } else if text.contains(stray) {
         resolver
-            .error_at_value(path, "white space and `#` can't be in the health path")
+            .error_at_value(path, format!("white space and `#` can't be in {what}"))
             .hint("write a path, such as `/health`");
+    }
+}
+
+/// How production reaches a service.
+fn production_of(raw: RawProduction, path: &Path, resolver: &mut Resolver<'_>) -> Production {
+    let RawProduction {
+        host,
+        path: asked,
+        url,
+    } = raw;
+    if let Some(host) = &host {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if host.is_empty() || !host.chars().all(plain) {
+            resolver
+                .error_at_value(&path.key("host"), "this can't be a host")
+                .hint("write a name, such as `shop.example.com`; `url` says where it is asked");
+        }
+    }
+    if let Some(asked) = &asked {
+        check_path(asked, "the path", &path.key("path"), resolver);
+    }
+    let path = path.key("url");
+    let texts = match url {
+        None => Vec::new(),
+        Some(RawTexts::One(text)) => vec![(path.clone(), text)],
+        Some(RawTexts::Many(texts)) => {
+            let texts = texts.into_iter().enumerate();
+            texts.map(|(i, text)| (path.index(i), text)).collect()
+        }
+    };
+    let urls = texts.iter();
+    let urls = urls.filter_map(|(path, text)| resolver.usable(path, text, address::entry_point));
+    Production {
+        host,
+        path: asked,
+        urls: urls.collect(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One HTTP request, and its answer.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -9,6 +10,7 @@ use hyper::client::conn::http1::handshake;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, USER_AGENT};
 use hyper::{Method, StatusCode};
 use hyper_util::rt::TokioIo;
+use rustls::AlertDescription as Alert;
 use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -54,12 +56,24 @@ pub(crate) enum NoAnswer {
     Unreachable(String),
     /// Who was asked did not answer, or not in full.
     Broken(String),
+    /// Who was asked refuses to speak TLS with somebody who shows no certificate.
+    ClientCertificate(String),
 }
 
 impl NoAnswer {
+    /// A connection that broke off.
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        let why = cause(error);
+        match wants_certificate(error) {
+            true => Self::ClientCertificate(why),
+            false => Self::Broken(why),
+        }
+    }
+
+    /// Why, in words.
     pub(super) fn why(&self) -> &str {
         match self {
-            Self::Unreachable(why) | Self::Broken(why) => why,
+            Self::Unreachable(why) | Self::Broken(why) | Self::ClientCertificate(why) => why,
         }
     }
 }
@@ -114,19 +128,18 @@ impl Request {
                 Some(host) => host.split(':').next().unwrap_or(host),
                 None => address.0,
             };
-            let name = ServerName::try_from(named.to_owned()).map_err(|error| cause(&error))?;
+            let name = ServerName::try_from(named.to_owned());
+            let name = name.map_err(|error| NoAnswer::of(&error))?;
             let stream = tls::connector_to_anybody().connect(name, stream).await;
-            self.send(authority, stream.map_err(|error| cause(&error))?)
+            self.send(authority, stream.map_err(|error| NoAnswer::of(&error))?)
                 .await
         };
         let answer = tokio::time::timeout_at(within, asked).await;
-        answer
-            .map_err(|_| NoAnswer::Broken(late()))?
-            .map_err(NoAnswer::Broken)
+        answer.map_err(|_| NoAnswer::Broken(late()))?
     }
 
     /// Asks over a connection; `authority` is the server's own name, with its port.
-    async fn send<S>(&self, authority: &str, stream: S) -> Result<Answer, String>
+    async fn send<S>(&self, authority: &str, stream: S) -> Result<Answer, NoAnswer>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -136,7 +149,7 @@ impl Request {
         *request.uri_mut() = self
             .path
             .parse()
-            .map_err(|error| format!("the path {}: {error}", self.path))?;
+            .map_err(|error| NoAnswer::Broken(format!("the path {}: {error}", self.path)))?;
         let agent = concat!("bluegreen/", env!("CARGO_PKG_VERSION")).to_owned();
         let given = [
             (
@@ -148,10 +161,10 @@ impl Request {
         for (name, value) in given.iter().chain(&self.headers) {
             let value = value
                 .parse()
-                .map_err(|error| format!("the header {name}: {error}"))?;
+                .map_err(|error| NoAnswer::Broken(format!("the header {name}: {error}")))?;
             request.headers_mut().insert(name, value);
         }
-        let in_words = |error: hyper::Error| cause(&error);
+        let in_words = |error: hyper::Error| NoAnswer::of(&error);
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(in_words)?;
         let answer = async {
             let (parts, body) = sender
@@ -161,8 +174,8 @@ impl Request {
                 .into_parts();
             let body = Limited::new(body, MAX_BODY).collect().await;
             let body = body.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-                Some(_) => format!("the body has more than {MAX_BODY} bytes"),
-                None => format!("the answer broke off: {}", cause(&*error)),
+                Some(_) => NoAnswer::Broken(format!("the body has more than {MAX_BODY} bytes")),
+                None => NoAnswer::Broken(format!("the answer broke off: {}", cause(&*error))),
             })?;
             Ok(Answer {
                 status: parts.status,
@@ -173,7 +186,7 @@ impl Request {
         tokio::select! {
             answer = answer => answer,
             // It ends before the answer only with an error, which says more than the request's.
-            Err(error) = connection => Err(cause(&error)),
+            Err(error) = connection => Err(NoAnswer::of(&error)),
         }
     }
 }
@@ -212,6 +225,22 @@ impl Answer {
             ""
         };
         format!("{}: `{first}{more}`", self.status)
+    }
+}
+
+/// Whether an error is that of a TLS server which wants to see a client's certificate.
+fn wants_certificate(error: &(dyn Error + 'static)) -> bool {
+    // What an I/O error wraps is not its source.
+    let inner = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        // As it is in TLS 1.3, and as servers of Go and OpenSSL say it in TLS 1.2.
+        Some(rustls::Error::AlertReceived(
+            Alert::CertificateRequired | Alert::BadCertificate | Alert::HandshakeFailure,
+        )) => true,
+        _ => error.source().is_some_and(wants_certificate),
     }
 }
 

@@ -1,9 +1,8 @@
 //! The containers of a color: each of its compose project's runs, and is healthy where it has a health check.
 //!
-//! Docker's Engine is asked, as `DOCKER_HOST` names it, else at its usual socket.
+//! Docker's Engine is asked, where [`engine`](super::engine) finds it.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -14,12 +13,10 @@ use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBu
 use jiff::Timestamp;
 
 use super::Verify;
+use super::engine::{self, Engine};
 use super::measure::{Limits, Pauses, measure};
 use super::report::{Kind, Line, Outcome};
 use crate::color::Color;
-
-/// Where Docker's Engine listens unless `DOCKER_HOST` says otherwise.
-const SOCKET: &str = "unix:///var/run/docker.sock";
 
 /// How long the engine may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,15 +34,19 @@ const DEPENDS_ON: &str = "com.docker.compose.depends_on";
 /// The check of a color's containers, where the config names its project.
 pub(super) async fn check(verify: &Verify<'_>, color: &Color, limits: Limits) -> Option<Line> {
     let project = verify.stack.containers.get(color)?;
-    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| SOCKET.to_owned());
-    if let Some(path) = host.strip_prefix("unix://")
-        && !Path::new(path).exists()
-    {
-        let why = format!("there is no Docker engine here ({path})");
+    let engine = engine::find(&|name| std::env::var(name).ok(), engine::SOCKET);
+    if let Engine::Nowhere(looked) = &engine {
+        let why = format!("there is no Docker engine here ({looked})");
         return Some(verify.line(Line::skipped(Kind::Containers, project, why)));
     }
     let attempt = async || {
-        let looked = tokio::time::timeout(TIMEOUT, look(&host, project)).await;
+        let host = match &engine {
+            Engine::At(host) => host,
+            Engine::Nowhere(why) | Engine::OutOfReach(why) => {
+                return Outcome::Unmeasurable(why.clone());
+            }
+        };
+        let looked = tokio::time::timeout(TIMEOUT, look(host, project)).await;
         let unmeasured = |why: &str| {
             Outcome::Unmeasured(format!("Docker's engine at {host} can't be asked: {why}"))
         };

@@ -72,7 +72,8 @@ pub async fn measure(
             let cut = || Outcome::Failed(format!("not done after {:.1?}", began.elapsed()));
             break last.unwrap_or_else(cut);
         };
-        if outcome.is_good() || Instant::now() + pause >= limits.again_until {
+        let settled = outcome.is_good() || matches!(outcome, Outcome::Unmeasurable(_));
+        if settled || Instant::now() + pause >= limits.again_until {
             break outcome;
         }
         tell(Told::Again {

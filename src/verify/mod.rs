@@ -6,15 +6,17 @@
 //! - [`report`]: what came of it, a line a check;
 //! - [`measure`]: one check, again and again;
 //! - [`presence`]: whether anybody is there at all;
-//! - `containers`, [`health`], `smoke`: what is checked of a color;
-//! - `production`: what is checked through Traefik, by requests that `rule` makes; `applied`: by which document it
-//!   routes;
+//! - `containers`, [`health`], `smoke`: what is checked of a color; `engine`: where Docker is;
+//! - `production`: what is checked through Traefik, by requests that `rule` makes; `answer`: who gave the answer;
+//!   `applied`: by which document it routes;
 //! - `steps`, `command`: the two kinds of smoke tests; `ask`: one HTTP request.
 
+mod answer;
 mod applied;
 pub(crate) mod ask;
 mod command;
 mod containers;
+mod engine;
 pub mod health;
 pub mod measure;
 pub mod presence;
@@ -29,7 +31,7 @@ use std::path::Path;
 use futures_util::future::join;
 
 use self::measure::{Limits, Tell};
-use self::report::{Line, Report};
+use self::report::{Line, Outcome, Report};
 use crate::color::Color;
 use crate::config::{Servers, Stack};
 use crate::traffic::Traffic;
@@ -80,7 +82,10 @@ impl Verify<'_> {
         if scope == Scope::Answers {
             return Report::new(answers);
         }
-        let unwell = answers.iter().find(|line| !line.outcome.is_good());
+        // What can't be measured here, a smoke test may.
+        let is_unwell =
+            |line: &&Line| matches!(line.outcome, Outcome::Failed(_) | Outcome::Unmeasured(_));
+        let unwell = answers.iter().find(is_unwell);
         let smoke = smoke::of_production(self, traffic, unwell, limits).await;
         Report::new(answers.into_iter().chain(smoke))
     }

@@ -17,6 +17,8 @@ pub enum Outcome {
     Failed(String),
     /// It could not be found out.
     Unmeasured(String),
+    /// It can't be found out in this way, however often it is tried.
+    Unmeasurable(String),
     /// It was not looked for, and why.
     Skipped(String),
 }
@@ -33,6 +35,7 @@ impl Outcome {
             Self::Passed(text)
             | Self::Failed(text)
             | Self::Unmeasured(text)
+            | Self::Unmeasurable(text)
             | Self::Skipped(text) => text,
         }
     }
@@ -42,7 +45,7 @@ impl Outcome {
         match self {
             Self::Passed(_) => "passed",
             Self::Failed(_) => "failed",
-            Self::Unmeasured(_) => "unmeasured",
+            Self::Unmeasured(_) | Self::Unmeasurable(_) => "unmeasured",
             Self::Skipped(_) => "skipped",
         }
     }
@@ -133,7 +136,7 @@ impl fmt::Display for Line {
         match outcome {
             _ if detail.is_empty() => Ok(()),
             Outcome::Passed(_) | Outcome::Skipped(_) => write!(f, "  {detail}"),
-            Outcome::Failed(_) | Outcome::Unmeasured(_) => {
+            Outcome::Failed(_) | Outcome::Unmeasured(_) | Outcome::Unmeasurable(_) => {
                 for line in detail.lines() {
                     write!(f, "\n            {line}")?;
                 }
@@ -192,6 +195,27 @@ impl Report {
         } else {
             Verdict::Nothing
         }
+    }
+
+    /// It without what can't be measured at all, which says nothing for or against what is verified.
+    pub fn measurable(&self) -> Self {
+        let lines = self.lines.iter();
+        Self::new(
+            lines
+                .filter(|line| !matches!(line.outcome, Outcome::Unmeasurable(_)))
+                .cloned(),
+        )
+    }
+
+    /// It without what could not be measured in the report of before either, which is no news.
+    pub fn since(&self, before: &Self) -> Self {
+        let unmeasured = |line: &&Line| line.outcome.word() == "unmeasured";
+        let lines = self.lines.iter().filter(|line| {
+            let mut earlier = before.lines.iter().filter(unmeasured);
+            !unmeasured(line)
+                || !earlier.any(|one| (one.kind, &one.name) == (line.kind, &line.name))
+        });
+        Self::new(lines.cloned())
     }
 
     /// The checks as JSON.

@@ -3,6 +3,8 @@
 //! The grammar is Traefik's: matchers with `&&`, `||`, `!` and parentheses (pkg/rules/parser.go). `Host`, `Path`,
 //! `PathPrefix`, `Method` and `Header` tell what to ask; a rule that needs more than them can't be asked for.
 
+use crate::config::Production;
+
 /// What a request needs to match a rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -18,13 +20,18 @@ pub(super) struct Wanted {
     nots: Vec<Expression>,
 }
 
-/// A request that the rule matches, if it is one that can be told.
-pub(super) fn wanted(rule: &str) -> Option<Wanted> {
+/// A request that the rule matches, if it is one that can be told; what the config gives of it goes before the rule.
+pub(super) fn wanted(rule: &str, given: &Production) -> Option<Wanted> {
     let mut parser = Parser { rest: rule.trim() };
     let expression = parser.or()?;
     parser.rest.is_empty().then_some(())?;
-    let found = expression.ways().into_iter().find(Wanted::is_consistent)?;
-    Some(found)
+    let given_first = Wanted {
+        host: given.host.clone(),
+        ..Wanted::default()
+    };
+    let ways = expression.ways(given).into_iter();
+    ways.filter_map(|way| given_first.and(&way))
+        .find(Wanted::is_consistent)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,11 +44,11 @@ enum Expression {
 
 impl Expression {
     /// The ways in which it can be met, the first as it is written first.
-    fn ways(&self) -> Vec<Wanted> {
+    fn ways(&self, given: &Production) -> Vec<Wanted> {
         match self {
-            Self::Or(parts) => parts.iter().flat_map(Self::ways).collect(),
+            Self::Or(parts) => parts.iter().flat_map(|part| part.ways(given)).collect(),
             Self::And(parts) => parts.iter().fold(vec![Wanted::default()], |ways, part| {
-                let others = part.ways();
+                let others = part.ways(given);
                 let both = ways
                     .iter()
                     .flat_map(|way| others.iter().filter_map(|other| way.and(other)));
@@ -51,7 +58,9 @@ impl Expression {
                 nots: vec![(**inner).clone()],
                 ..Wanted::default()
             }],
-            Self::Matcher(name, arguments) => of_matcher(name, arguments).into_iter().collect(),
+            Self::Matcher(name, arguments) => {
+                of_matcher(name, arguments, given).into_iter().collect()
+            }
         }
     }
 
@@ -98,10 +107,16 @@ impl Expression {
     }
 }
 
-fn of_matcher(name: &str, arguments: &[String]) -> Option<Wanted> {
+fn of_matcher(name: &str, arguments: &[String], given: &Production) -> Option<Wanted> {
     let value = arguments.first()?.clone();
     let wanted = Wanted::default();
     match (name, arguments.get(1)) {
+        // Whether a pattern matches what is given is for whoever gave it to know.
+        ("HostRegexp", None) if given.host.is_some() => Some(wanted),
+        ("PathRegexp", None) => Some(Wanted {
+            path: Some(given.path.clone()?),
+            ..wanted
+        }),
         ("Host", None) => Some(Wanted {
             host: Some(value),
             ..wanted
@@ -138,8 +153,12 @@ impl Wanted {
             (Some(a), Some(b)) if b.starts_with(a.as_str()) => Some(b.clone()),
             (a, b) => one(a, b)?,
         };
+        let host = match (&self.host, &other.host) {
+            (Some(a), Some(b)) if a.eq_ignore_ascii_case(b) => Some(a.clone()),
+            (a, b) => one(a, b)?,
+        };
         Some(Self {
-            host: one(&self.host, &other.host)?,
+            host,
             path: one(&self.path, &other.path)?,
             prefix,
             headers: [self.headers.clone(), other.headers.clone()].concat(),
@@ -270,13 +289,81 @@ mod tests {
             ),
             ("Host(`a`) && Method(`GET`)", Some("a"), ("/health", true)),
         ] {
-            let wanted = wanted(rule).unwrap_or_else(|| panic!("{rule}"));
+            let wanted = wanted(rule, &Production::default()).unwrap_or_else(|| panic!("{rule}"));
             let (asked, is_best) = wanted.path_for("/health");
             assert_eq!(wanted.host.as_deref(), host, "{rule}");
             assert_eq!((asked.as_str(), is_best), path, "{rule}");
         }
-        let headers = wanted("Header(`X-Tenant`, `t`)").unwrap().headers;
+        let headers = wanted("Header(`X-Tenant`, `t`)", &Production::default())
+            .unwrap()
+            .headers;
         assert_eq!(headers, [("X-Tenant".to_owned(), "t".to_owned())]);
+    }
+
+    #[test]
+    fn what_the_config_gives_goes_before_the_rule() {
+        let ask = |rule: &str, host: Option<&str>, path: Option<&str>| {
+            let given = Production {
+                host: host.map(str::to_owned),
+                path: path.map(str::to_owned),
+                urls: Vec::new(),
+            };
+            let wanted = wanted(rule, &given)?;
+            let (asked, is_best) = wanted.path_for(path.unwrap_or("/health"));
+            Some((wanted.host.unwrap_or_default(), asked, is_best))
+        };
+        let wanted = |host: &str, path: &str, is_best: bool| {
+            Some((host.to_owned(), path.to_owned(), is_best))
+        };
+        for (rule, host, path, expected) in [
+            (
+                "HostRegexp(`^.+$`)",
+                Some("a"),
+                None,
+                wanted("a", "/health", true),
+            ),
+            (
+                "HostRegexp(`^.+$`) && PathPrefix(`/x`)",
+                Some("a"),
+                Some("/x/y"),
+                wanted("a", "/x/y", true),
+            ),
+            (
+                "HostRegexp(`^.+$`) && PathPrefix(`/x`)",
+                Some("a"),
+                None,
+                wanted("a", "/x", false),
+            ),
+            (
+                "HostRegexp(`^.+$`) && ClientIP(`::1`)",
+                Some("a"),
+                None,
+                None,
+            ),
+            (
+                "Host(`a`) || Host(`b`)",
+                Some("b"),
+                None,
+                wanted("b", "/health", true),
+            ),
+            ("Host(`a`) || Host(`b`)", Some("c"), None, None),
+            ("Host(`A`)", Some("a"), None, wanted("a", "/health", true)),
+            (
+                "PathPrefix(`/`)",
+                Some("a"),
+                None,
+                wanted("a", "/health", true),
+            ),
+            ("Host(`a`) && PathRegexp(`^/x`)", None, None, None),
+            (
+                "Host(`a`) && PathRegexp(`^/x`)",
+                None,
+                Some("/x"),
+                wanted("a", "/x", true),
+            ),
+        ] {
+            assert_eq!(ask(rule, host, path), expected, "{rule} {host:?} {path:?}");
+        }
     }
 
     #[test]
@@ -290,7 +377,7 @@ mod tests {
             "Host(`a`",
             "",
         ] {
-            assert_eq!(wanted(rule), None, "{rule}");
+            assert_eq!(wanted(rule, &Production::default()), None, "{rule}");
         }
     }
 }

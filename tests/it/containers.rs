@@ -221,3 +221,44 @@ async fn without_an_engine_containers_are_skipped_and_one_that_does_not_answer_i
     );
     assert!(run.stdout.contains("can't be asked"), "{run:?}");
 }
+
+/// As `docker context create` and `docker context use` leave it.
+#[tokio::test]
+async fn the_engine_is_that_of_dockers_current_context() {
+    let Some(project) = Project::new("context") else {
+        return;
+    };
+    let (redis, stack) = (Redis::start().await, Stack::start().await);
+    project.start("api", &["--no-healthcheck"], &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    for (name, host) in [
+        ("here", "unix:///var/run/docker.sock"),
+        ("far", "ssh://far.example"),
+    ] {
+        let host = format!("host={host}");
+        let create = [
+            "--config", path, "context", "create", name, "--docker", &host,
+        ];
+        let (created, output) = project.docker(&create);
+        assert!(created, "{output}");
+    }
+    let verify = |context: &str| {
+        let (used, output) = project.docker(&["--config", path, "context", "use", context]);
+        assert!(used, "{output}");
+        let (dir, run) = project.verify(&stack, &redis, "15");
+        let run = run.env("DOCKER_CONFIG", path);
+        (dir, run.env("DOCKER_HOST", "").env("DOCKER_CONTEXT", ""))
+    };
+    let (_dir, here) = verify("here");
+    let passed = format!("passed      containers  {}", project.name);
+    here.stdout(&passed).any_stderr().run().await;
+    let (_dir, far) = verify("far");
+    let run = far.code(1).any_stdout().any_stderr().run().await;
+    for said in [
+        &format!("unmeasured  containers  {}", project.name),
+        "the Docker context `far` names ssh://far.example, which is reached over SSH",
+    ] {
+        assert!(run.stdout.contains(said), "{said}: {run:?}");
+    }
+}

@@ -1,5 +1,6 @@
 //! `verify`: what it finds out of a color and of production, and how it says so.
 
+mod answer;
 mod command;
 mod desk;
 mod health;

@@ -113,6 +113,7 @@ fn the_keys_of_the_example_are_in_the_schema() {
         keys(&root["$defs"]["Stack"]),
         [
             "checks",
+            "colorHeader",
             "colors",
             "containers",
             "down",
@@ -127,7 +128,14 @@ fn the_keys_of_the_example_are_in_the_schema() {
     );
     assert_eq!(
         keys(&root["$defs"]["Service"]),
-        ["health", "loadBalancer", "router", "rule", "servers"]
+        [
+            "health",
+            "loadBalancer",
+            "production",
+            "router",
+            "rule",
+            "servers"
+        ]
     );
     for (name, required) in [
         ("Stack", vec!["services"]),

@@ -129,10 +129,23 @@ async fn a_request_is_made_from_the_rule() {
     site.reconfigure(&format!("'{}'", rule(HOSTS[1])), prefixed);
     let unknown = "'HostRegexp(`^dash.*$`)'";
     site.reconfigure(&format!("'{}'", rule(HOSTS[2])), unknown);
-    let run = site.command(&["verify", "production"]);
-    let run = run.stdout("passed      answer      api  ");
-    let run = run.stdout("passed      answer      mcp  ");
-    run.stdout("skipped     answer      dashboard: which request its rule matches can't be told")
+    let verify = || site.command(&["verify", "production"]);
+    let run = verify().code(1).any_stdout().run().await;
+    for said in [
+        "passed      answer      api  ",
+        "passed      answer      mcp  ",
+        "unmeasured  answer      dashboard  ",
+        "which request its rule matches can't be told",
+    ] {
+        assert!(run.stdout.contains(said), "{said}: {run:?}");
+    }
+    // That is no reason to go back.
+    let flip = site.flip(&[]).stdout("deals: blue → green");
+    flip.stderr("unmeasured  answer      dashboard").run().await;
+    let host = format!("{unknown}, production: {{ host: dash.example }}");
+    site.reconfigure(unknown, &host);
+    verify()
+        .stdout("passed      answer      dashboard")
         .run()
         .await;
 }
