@@ -9,8 +9,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::history::author;
-
 /// For how long it lasts without being renewed.
 pub const LASTS: Duration = Duration::from_secs(5);
 
@@ -31,10 +29,10 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A lease for this process.
-    pub fn new(what: String) -> Self {
+    /// A lease for this process, by whom and for what.
+    pub fn new(by: String, what: String) -> Self {
         Self {
-            by: author(),
+            by,
             pid: std::process::id(),
             what,
             since: Some(Timestamp::now()),

@@ -2,7 +2,7 @@
 //!
 //! This is the map of the crate, in the order in which the data flows:
 //!
-//! 1. the words: [`color`], [`traffic`], [`check`], [`template`], [`duration`]; [`command`] runs what the operator has
+//! 1. the words: [`color`], [`traffic`], [`check`], [`template`], [`duration`], [`flag`]; [`command`] runs what the operator has
 //!    written;
 //! 2. [`config`] reads `bluegreen.yml` and checks it as a whole, also against what Traefik knows ([`traefik`]);
 //! 3. [`document`] renders the config and the traffic to the bytes that Traefik gets;
@@ -23,6 +23,7 @@ pub mod commands;
 pub mod config;
 pub mod document;
 pub mod duration;
+pub mod flag;
 pub mod history;
 pub mod init;
 pub mod last_good;

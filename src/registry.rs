@@ -26,6 +26,9 @@ pub struct Report {
     pub provider: String,
     /// Its version.
     pub version: String,
+    /// The name of the stack whose traffic the key is; empty in a report of a version that did not tell.
+    #[serde(default)]
+    pub stack: String,
     /// Whether it has stopped, and this is its last report. Its instances serve on.
     pub stopped: bool,
     /// The stack's traffic in the document that it serves; none while it has none to serve.
@@ -141,6 +144,13 @@ impl Aged {
     pub fn runs(&self) -> bool {
         !self.report.stopped && self.age < STOPPED_AFTER
     }
+}
+
+/// The name under which a running provider serves the key, where that is not this stack's.
+pub fn other_stack<'a>(reports: &'a [Aged], stack: &str) -> Option<&'a str> {
+    let running = reports.iter().filter(|aged| aged.runs());
+    let mut names = running.map(|aged| &*aged.report.stack);
+    names.find(|name| !name.is_empty() && *name != stack)
 }
 
 /// An instance as it stands in the youngest report that names it.

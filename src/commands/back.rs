@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use super::attempts::{Attempt, Attempts, End, Next, NotWritten};
 use super::change::{Change, shown};
 use super::done::Done;
 use super::interrupt::Interrupt;
+use super::progress::Progress;
 use super::wait::{LOOK_AGAIN, Waited, names};
 use super::{Exit, Failure, talk};
 use crate::history::{Entry, WENT_BACK};
@@ -65,27 +67,28 @@ impl Change<'_> {
             talk(&format!("going back to {from}"));
         }
         let entry = self.entry(Some(to), from, &format!("{WENT_BACK}{why}"));
-        match self.set_back(&entry, interrupt).await {
-            Ok(Outcome::Set) => {}
-            Ok(Outcome::Conflict(reading)) => {
-                return Failure::new(
-                    Exit::Conflict,
-                    format!(
-                        "{what}; not rolled back, because somebody else has changed the key to {} meanwhile",
-                        shown(&reading)
-                    ),
-                )
-                .hint("look at `bluegreen history`");
+        let not_back = match self.set_back(&entry, interrupt).await {
+            End::Back => None,
+            End::Taken(reading) => {
+                let shown = shown(&reading);
+                let message = format!(
+                    "{what}; not rolled back, because somebody else has changed the key to {shown} meanwhile"
+                );
+                return Failure::new(Exit::Conflict, message).hint("look at `bluegreen history`");
             }
-            Err(error) => {
-                return Failure::new(
-                    Exit::Store,
-                    format!(
-                        "{what}; it is not known whether it could be rolled back to {from}: {error}"
-                    ),
-                )
+            End::Stands(NotWritten::Refused(why)) => Some(format!(
+                "not rolled back to {from}, which the store still refuses: {why}; {to} keeps the traffic"
+            )),
+            End::Stands(NotWritten::Away(why)) => Some(format!(
+                "not rolled back to {from}, because the store can't be reached: {why}; {to} keeps the traffic"
+            )),
+            End::Unknown(why) => Some(format!(
+                "it is not known whether it could be rolled back to {from}: {why}"
+            )),
+        };
+        if let Some(not_back) = not_back {
+            return Failure::new(Exit::Store, format!("{what}; {not_back}"))
                 .hint("look with `bluegreen status`; go back with `bluegreen rollback`");
-            }
         }
         let deadline = Instant::now() + self.common.timeout;
         let others = if without.is_empty() {
@@ -111,46 +114,55 @@ impl Change<'_> {
     }
 
     /// Sets the key back, unless somebody else has set it to something valid meanwhile; what is gone or garbled says
-    /// nothing. A store that is away is tried again until the time is over, or somebody interrupts.
-    async fn set_back(
-        &self,
-        entry: &Entry,
-        interrupt: &mut Interrupt,
-    ) -> Result<Outcome, StoreError> {
-        let key = &self.stack.key;
-        let until = Instant::now() + self.common.timeout;
+    /// nothing. A store that is away or refuses is tried until the time is over, or somebody interrupts.
+    async fn set_back(&self, entry: &Entry, interrupt: &mut Interrupt) -> End {
+        let mut attempts = Attempts::until(Instant::now() + self.common.timeout);
         let mut expected = Reading::Value(self.to.to_string().into_bytes());
-        let mut unanswered = false;
+        let mut progress = Progress::new(self.common.quiet || self.common.json);
+        let mut over = false;
         loop {
-            let outcome = async {
-                let mut session = self.common.store.connect(key).await?;
-                let outcome = session.set(key, &expected, entry).await?;
-                let newest = match outcome {
-                    // A write that was not answered may have been done all the same.
-                    Outcome::Conflict(_) if unanswered => session.history(key, 1).await?,
-                    _ => Vec::new(),
-                };
-                Ok((outcome, newest))
-            };
-            let error = match outcome.await {
-                Ok((_, newest)) if newest.first() == Some(entry) => return Ok(Outcome::Set),
-                Ok((Outcome::Conflict(reading), _)) if !self.is_anothers(&reading) => {
-                    expected = reading;
-                    continue;
-                }
-                Ok((outcome, _)) => return Ok(outcome),
-                Err(error @ StoreError::Refused(_)) => return Err(error),
-                Err(error) => error,
-            };
-            unanswered |= matches!(error, StoreError::Unknown(_));
-            if Instant::now() >= until {
-                return Err(error);
+            let attempt = self.attempt(&expected, entry, attempts.is_any_unanswered());
+            let attempt = attempt.await.unwrap_or_else(Attempt::from);
+            if over {
+                attempts.give_up();
             }
-            tokio::select! {
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
-                () = interrupt.received() => return Err(error),
+            match attempts.next(attempt, Instant::now()) {
+                Next::End(end) => return end,
+                Next::Expect(reading) => expected = reading,
+                Next::Pause(why) => {
+                    progress.show(&format!(
+                        "waiting for the store to take the way back: {why}"
+                    ));
+                    tokio::select! {
+                        () = tokio::time::sleep(LOOK_AGAIN) => {}
+                        // Once more, for what is known in the end.
+                        () = interrupt.received() => over = true,
+                    }
+                }
             }
         }
+    }
+
+    /// One attempt to set the key back, where it holds what is expected; `unanswered`: a former one may have been done.
+    async fn attempt(
+        &self,
+        expected: &Reading,
+        entry: &Entry,
+        unanswered: bool,
+    ) -> Result<Attempt, StoreError> {
+        let key = &self.stack.key;
+        let mut session = self.common.store.connect(key).await?;
+        let reading = match session.set(key, expected, entry).await? {
+            Outcome::Set => return Ok(Attempt::Set),
+            Outcome::Conflict(reading) => reading,
+        };
+        if unanswered && session.history(key, 1).await?.first() == Some(entry) {
+            return Ok(Attempt::Set);
+        }
+        Ok(match self.is_anothers(&reading) {
+            true => Attempt::Taken(reading),
+            false => Attempt::Garbled(reading),
+        })
     }
 
     /// Whether the key has a valid value that this change did not give it.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Exit, Failure, NOTHING_CHANGED};
 use crate::config::Stack;
-use crate::registry::Aged;
+use crate::registry::{self, Aged};
 use crate::store::{KeyState, Reading, Session, Store};
 use crate::traffic::Traffic;
 
@@ -31,6 +31,25 @@ impl Before {
             Failure::new(Exit::Failed, format!("it is not known which traffic is in force: the key `{key}` holds no traffic value"))
                 .hint("no provider runs and the history does not tell; name the color, as in `bluegreen flip blue`")
         })
+    }
+}
+
+impl Before {
+    /// Refuses to change a key that somebody else's stack follows.
+    ///
+    /// # Errors
+    ///
+    /// Where a running provider serves the key under another name than this stack's.
+    pub fn is_of(&self, name: &str, key: &str) -> Result<(), Failure> {
+        let Some(other) = registry::other_stack(&self.reports, name) else {
+            return Ok(());
+        };
+        let message = format!(
+            "refused: the key `{key}` moves the traffic of `{other}`, as a running provider says, and not only that of `{name}`{NOTHING_CHANGED}"
+        );
+        Err(Failure::new(Exit::Refused, message).hint(format!(
+            "give the stack a key of its own in the config, such as `key: {name}`; or name it `{other}` if it is the same"
+        )))
     }
 }
 

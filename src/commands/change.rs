@@ -41,15 +41,26 @@ pub struct ChangeFlags {
         value_name = "TEXT"
     )]
     why: String,
+    /// Who does it, for the history [default: user@host]
+    #[arg(long, env = "BLUEGREEN_BY", value_parser = history::reason, value_name = "NAME")]
+    by: Option<String>,
     /// Only set the key; wait for no instance
-    #[arg(long, env = "BLUEGREEN_NO_WAIT", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "BLUEGREEN_NO_WAIT", value_parser = crate::flag::parse)]
     pub(super) no_wait: bool,
     /// Leave the new traffic where not every instance confirmed in time, or production fails a check
-    #[arg(long, env = "BLUEGREEN_NO_ROLLBACK", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "BLUEGREEN_NO_ROLLBACK", value_parser = crate::flag::parse)]
     pub(super) no_rollback: bool,
     /// Say what would be done, and how the document would change; change nothing
-    #[arg(long, env = "BLUEGREEN_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "BLUEGREEN_DRY_RUN", value_parser = crate::flag::parse)]
     pub(super) dry_run: bool,
+}
+
+impl ChangeFlags {
+    /// Who makes the change.
+    pub(super) fn author(&self) -> String {
+        let given = self.by.clone().filter(|by| !by.trim().is_empty());
+        given.unwrap_or_else(author)
+    }
 }
 
 /// A change that is to be made.
@@ -68,6 +79,8 @@ pub struct Change<'a> {
     pub to: Traffic,
     /// Why, where the operator said nothing.
     pub default_why: &'a str,
+    /// Whether it is made although no provider runs that would bring it to Traefik.
+    pub without_provider: bool,
 }
 
 impl Change<'_> {
@@ -88,7 +101,9 @@ impl Change<'_> {
             reports,
             traffic: from,
         } = before;
-        if !self.flags.no_wait && !self.provider_runs(&mut session, &reports).await? {
+        let to_nobody = self.without_provider && !reports.iter().any(Aged::runs);
+        let waits = !self.flags.no_wait && !to_nobody;
+        if waits && !self.provider_runs(&mut session, &reports).await? {
             return Err(Failure::new(
                 Exit::Failed,
                 format!("no `bluegreen serve` reports to {}: nobody would bring the change to Traefik; nothing was changed", self.common.store),
@@ -104,6 +119,7 @@ impl Change<'_> {
             changed: !says(&key.reading, &self.to, self.stack),
             asker: Asker::new(self.stack.production.clone(), &reports),
             instances: None,
+            to_nobody,
             checks,
             began: Instant::now(),
             confirmed: Duration::ZERO,
@@ -134,7 +150,7 @@ impl Change<'_> {
         if done.changed {
             self.set(session, expected, done.from.as_ref()).await?;
         }
-        if self.flags.no_wait {
+        if self.flags.no_wait || done.to_nobody {
             return Ok(());
         }
         done.instances = Some(self.confirm(done, interrupt).await?);
@@ -292,7 +308,7 @@ impl Change<'_> {
             at: Timestamp::now(),
             from: from.map(ToString::to_string).unwrap_or_default(),
             to: to.to_string(),
-            by: author(),
+            by: self.flags.author(),
             why: why.to_owned(),
         }
     }

@@ -16,6 +16,7 @@ use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, print};
 use crate::check::CommandLine;
 use crate::color::Color;
 use crate::config::Stack;
+use crate::lease::Lease;
 use crate::traffic::Traffic;
 
 /// Brings a color up, and moves the traffic to it with care.
@@ -36,7 +37,7 @@ pub struct Deploy {
     #[arg(value_name = "COLOR")]
     color: Option<String>,
     /// Stop the color that had the traffic, once production is verified
-    #[arg(long, env = "BLUEGREEN_STOP_OLD", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "BLUEGREEN_STOP_OLD", value_parser = crate::flag::parse)]
     stop_old: bool,
     /// How long the old color keeps running before it is stopped: requests that it has are to be finished
     #[arg(long, env = "BLUEGREEN_GRACE", default_value = "30s", value_parser = crate::duration::parse, value_name = "DURATION")]
@@ -80,6 +81,7 @@ impl Deploy {
         block_on(async {
             let mut interrupt = Interrupt::listen()?;
             let before = look(&common.store, stack).await?;
+            before.is_of(name, &stack.key)?;
             let color = match color {
                 Some(color) => color,
                 None => other(&stack.colors, before.known_traffic(&stack.key)?)?,
@@ -97,6 +99,7 @@ impl Deploy {
                 flags: &self.flags,
                 to: Traffic::all_to(color.clone()),
                 default_why: "deploy",
+                without_provider: false,
             };
             let stages = Stages {
                 change: &change,
@@ -110,7 +113,8 @@ impl Deploy {
                 return stages.show(&before);
             }
             let what = format!("deploy {color}");
-            let holder = Holder::take(common, &stack.key, what).await?;
+            let lease = Lease::new(self.flags.author(), what);
+            let holder = Holder::take(common, &stack.key, lease).await?;
             let outcome = stages.run(&mut interrupt).await;
             holder.release().await;
             outcome
@@ -209,7 +213,7 @@ impl Stages<'_> {
             stages["down"] = began.elapsed().as_secs_f64().into();
         }
         let more: Value = json!({ "stages": stages });
-        self.change.say_done(&done, more);
+        self.change.said(&done, more).print();
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::applied::{Asker, Proof};
 use super::care::talk_unless_quiet;
 use super::change::{Change, text};
-use super::{print, print_json, talk};
+use super::{talk, write_out};
 use crate::traffic::Traffic;
 use crate::verify::report::Report;
 
@@ -21,12 +21,38 @@ pub(super) struct Done {
     pub(super) asker: Asker,
     /// The instances that have it, where they were waited for, and how that is known.
     pub(super) instances: Option<(Vec<String>, Proof)>,
+    /// Whether no provider runs that would bring it to Traefik.
+    pub(super) to_nobody: bool,
     /// What was verified.
     pub(super) checks: Report,
     /// When the key was set.
     pub(super) began: Instant,
     /// How long after that all instances had it.
     pub(super) confirmed: Duration,
+}
+
+/// What there is to say of what was done, once everything is.
+#[must_use = "it is printed last"]
+pub(super) struct Said {
+    text: Option<String>,
+    nobody_polls: bool,
+}
+
+impl Said {
+    /// Prints it. Where that does not come through, what was done stands all the same.
+    pub(super) fn print(self) {
+        let Some(text) = self.text else {
+            return;
+        };
+        if let Err(error) = write_out(&text) {
+            talk(&format!(
+                "it is done, but stdout can't be written: {error}\n{text}"
+            ));
+        }
+        if self.nobody_polls {
+            talk("note: no Traefik polls any provider: nobody had to confirm");
+        }
+    }
 }
 
 impl Change<'_> {
@@ -37,32 +63,32 @@ impl Change<'_> {
         talk_unless_quiet(self.common, &text);
     }
 
-    /// Says what was done; `more` goes into the JSON object.
-    pub(super) fn say_done(&self, done: &Done, more: Value) {
-        if self.common.json {
-            let (instances, applied) = done
-                .instances
-                .as_ref()
-                .map_or((None, None), |(names, proof)| {
-                    (Some(names), proof.word().filter(|_| !names.is_empty()))
-                });
-            let mut object = json!({
-                "exit": 0, "stack": self.name, "from": done.from.as_ref().map(ToString::to_string),
-                "to": self.to.to_string(), "changed": done.changed, "instances": instances, "applied": applied,
-                "seconds": done.confirmed.as_secs_f64(), "checks": done.checks.json(),
+    /// What there is to say of what was done; `more` goes into the JSON object.
+    pub(super) fn said(&self, done: &Done, more: Value) -> Said {
+        if !self.common.json {
+            let sentence = (!self.common.quiet).then(|| self.sentence(done));
+            return Said {
+                text: sentence,
+                nobody_polls: matches!(&done.instances, Some((names, _)) if names.is_empty()),
+            };
+        }
+        let (instances, applied) = done
+            .instances
+            .as_ref()
+            .map_or((None, None), |(names, proof)| {
+                (Some(names), proof.word().filter(|_| !names.is_empty()))
             });
-            if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
-                object.extend(more);
-            }
-            print_json(&object);
-            return;
+        let mut object = json!({
+            "exit": 0, "stack": self.name, "from": done.from.as_ref().map(ToString::to_string),
+            "to": self.to.to_string(), "changed": done.changed, "instances": instances, "applied": applied,
+            "seconds": done.confirmed.as_secs_f64(), "checks": done.checks.json(),
+        });
+        if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+            object.extend(more);
         }
-        if self.common.quiet {
-            return;
-        }
-        print(&self.sentence(done));
-        if matches!(&done.instances, Some((names, _)) if names.is_empty()) {
-            talk("note: no Traefik polls any provider: nobody had to confirm");
+        Said {
+            text: Some(format!("{object:#}")),
+            nobody_polls: false,
         }
     }
 
@@ -74,6 +100,9 @@ impl Change<'_> {
             format!("{}: {} already has the traffic", self.name, self.to)
         };
         match (&done.instances, self.proof(done)) {
+            (None, _) if done.to_nobody => format!(
+                "{what}; no provider runs: the next one that starts serves it, and until then Traefik serves what it has"
+            ),
             (None, _) => format!("{what}; not waited for any instance"),
             (_, Some(proof)) => format!("{what}, {proof}"),
             (_, None) => what,

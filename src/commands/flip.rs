@@ -13,6 +13,7 @@ use super::interrupt::Interrupt;
 use super::{Common, Exit, Failure, block_on};
 use crate::color::Color;
 use crate::config::Stack;
+use crate::lease::Lease;
 use crate::traffic::Traffic;
 
 /// Moves all the traffic of a stack to one color, with care.
@@ -43,7 +44,7 @@ pub struct Flip {
 #[derive(Debug, Args)]
 pub struct CareFlags {
     /// Verify nothing, neither the color before nor production after
-    #[arg(long, env = "BLUEGREEN_NO_VERIFY", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "BLUEGREEN_NO_VERIFY", value_parser = crate::flag::parse)]
     no_verify: bool,
     /// How long production has to keep passing after the flip, such as 60s
     #[arg(long, env = "BLUEGREEN_BAKE", default_value = "0s", hide_default_value = true, value_parser = crate::duration::parse, value_name = "DURATION")]
@@ -94,11 +95,13 @@ impl Flip {
                 true => None,
                 false => {
                     let to = named.as_ref().map_or("the other color", Color::as_str);
-                    Some(Holder::take(common, &stack.key, format!("flip to {to}")).await?)
+                    let lease = Lease::new(flags.author(), format!("flip to {to}"));
+                    Some(Holder::take(common, &stack.key, lease).await?)
                 }
             };
             let outcome = async {
                 let before = look(&common.store, stack).await?;
+                before.is_of(name, &stack.key)?;
                 let color = match named {
                     Some(color) => color,
                     None => other(&stack.colors, before.known_traffic(&stack.key)?)?,
@@ -111,6 +114,7 @@ impl Flip {
                     flags: &flags,
                     to: Traffic::all_to(color.clone()),
                     default_why: "",
+                    without_provider: false,
                 };
                 let care = Care {
                     color: &color,
@@ -120,17 +124,20 @@ impl Flip {
                 let care = verifies.then_some(&care);
                 if flags.dry_run {
                     change.show_plan(&before, care);
-                    return Ok(());
+                    return Ok(None);
                 }
                 let done = change.make(before, care, &mut interrupt).await?;
-                change.say_done(&done, json!({}));
-                Ok(())
+                Ok(Some(change.said(&done, json!({}))))
             };
             let outcome = outcome.await;
             if let Some(holder) = holder {
                 holder.release().await;
             }
-            outcome
+            // Only now: it may not come through, and what was done stands.
+            if let Some(said) = outcome? {
+                said.print();
+            }
+            Ok(())
         })
     }
 }

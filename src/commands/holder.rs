@@ -20,13 +20,12 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Takes the lease of a stack's key, for what is named.
+    /// Takes the lease of a stack's key.
     ///
     /// # Errors
     ///
     /// Where somebody else holds it, or the store can't be reached.
-    pub async fn take(common: &Common, key: &str, what: String) -> Result<Self, Failure> {
-        let lease = Lease::new(what);
+    pub async fn take(common: &Common, key: &str, lease: Lease) -> Result<Self, Failure> {
         let until = Instant::now() + WAIT_FOR_ANSWER.min(common.timeout);
         let taken = async || {
             let mut session = common.store.connect(key).await?;

@@ -29,10 +29,10 @@ pub struct Init {
     #[arg(long, env = "BLUEGREEN_COLORS", default_value = "blue,green", value_delimiter = ',', value_parser = color, value_name = "COLOR,COLOR")]
     colors: Vec<Color>,
     /// Print it instead of writing it, as does `--config -`
-    #[arg(long, env = "BLUEGREEN_STDOUT", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "BLUEGREEN_STDOUT", value_parser = crate::flag::parse)]
     stdout: bool,
     /// Write it in place of a file that is there
-    #[arg(long, env = "BLUEGREEN_FORCE", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "BLUEGREEN_FORCE", value_parser = crate::flag::parse)]
     force: bool,
 }
 

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod applied;
+mod attempts;
 pub mod back;
 pub mod before;
 pub mod board;
@@ -27,6 +28,7 @@ pub mod status;
 pub mod verify;
 mod view;
 pub mod wait;
+mod wrong;
 
 use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
@@ -111,7 +113,7 @@ pub struct Common {
     #[arg(long, global = true, env = "BLUEGREEN_STACK", value_name = "NAME")]
     pub stack: Option<String>,
     /// Print one JSON object
-    #[arg(long, global = true, env = "BLUEGREEN_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "BLUEGREEN_JSON", value_parser = crate::flag::parse)]
     pub json: bool,
     /// How long to wait, such as 30s or 2m
     #[arg(long, global = true, env = "BLUEGREEN_TIMEOUT", default_value = "60s", value_parser = crate::duration::parse, value_name = "DURATION")]
@@ -124,7 +126,7 @@ pub struct Common {
         short,
         long,
         global = true,
-        env = "BLUEGREEN_QUIET", value_parser = clap::builder::FalseyValueParser::new(),
+        env = "BLUEGREEN_QUIET", value_parser = crate::flag::parse,
         conflicts_with = "verbose"
     )]
     pub quiet: bool,
@@ -391,13 +393,18 @@ fn use_ring() {
 
 /// Prints data to stdout. A reader that has gone, such as `head`, is no failure; data that is lost is one.
 fn print(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let printed = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
-    if let Err(error) = printed
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
+    if let Err(error) = write_out(text) {
         talk(&format!("error: stdout can't be written: {error}"));
         std::process::exit(Exit::Failed as i32);
+    }
+}
+
+/// Writes a line to stdout, where a reader is left.
+fn write_out(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 

@@ -20,12 +20,12 @@ use crate::verify::presence;
 /// after `deploy --stop-old`. It looks for that for 1.5 s at most, and not at all with --no-verify.
 ///
 /// Twice in a row it is back where it was; but after a flip that went back by itself there is nothing left to go back to.
-/// Every instance is waited for as by `flip`. Exit codes: as of `flip`; 1 also where the history knows nothing to go
-/// back to; 3 where nobody is there.
+/// Every instance is waited for as by `flip`; where no provider runs, it says who will see it. Exit codes: as of `flip`;
+/// 1 also where the history knows nothing to go back to; 3 where nobody is there.
 #[derive(Debug, Args)]
 pub struct Rollback {
     /// Go back even where nobody is there
-    #[arg(long, env = "BLUEGREEN_NO_VERIFY", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "BLUEGREEN_NO_VERIFY", value_parser = crate::flag::parse)]
     no_verify: bool,
     #[command(flatten)]
     flags: ChangeFlags,
@@ -43,6 +43,7 @@ impl Rollback {
         let (name, stack) = common.stack(&config)?;
         block_on(async {
             let mut before = look(&common.store, stack).await?;
+            before.is_of(name, &stack.key)?;
             let entries = before.session.history(&stack.key, history::KEPT).await;
             let entries =
                 entries.map_err(|error| Failure::store(&common.store, &error, NOTHING_CHANGED))?;
@@ -94,6 +95,7 @@ impl Rollback {
                 flags: &flags,
                 to,
                 default_why: "rollback",
+                without_provider: true,
             };
             if flags.dry_run {
                 change.show_plan(&before, None);
@@ -101,7 +103,7 @@ impl Rollback {
             }
             let mut interrupt = Interrupt::listen()?;
             let done = change.make(before, None, &mut interrupt).await?;
-            change.say_done(&done, json!({}));
+            change.said(&done, json!({})).print();
             Ok(())
         })
     }

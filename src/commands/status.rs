@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::view::View;
-use super::{Common, Failure, block_on, print, print_json};
+use super::{Common, Exit, Failure, block_on, print, print_json};
 use crate::config::Config;
 use crate::store::{Session, StoreError};
 use crate::verify::health;
@@ -17,12 +17,17 @@ use crate::verify::health;
 /// every Traefik has.
 ///
 /// It asks the store, so it sees every Traefik behind every provider; and each server that has a health path, once. Exit codes: 0; 2 usage or config mistake; 6
-/// the store could not be reached.
+/// the store could not be reached; with --check also 3, where something is wrong: a key that is not followed, no provider,
+/// one that does not follow the key or serves something else, no Traefik, one that does not have the traffic or has
+/// disabled a router, a server of a color with traffic that is not well.
 #[derive(Debug, Args)]
 pub struct Status {
     /// Show it anew whenever something changes, until Ctrl-C
-    #[arg(long, short = 'w', env = "BLUEGREEN_WATCH", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, short = 'w', env = "BLUEGREEN_WATCH", value_parser = crate::flag::parse)]
     watch: bool,
+    /// Exit with 3 where something is wrong, for monitoring
+    #[arg(long, env = "BLUEGREEN_CHECK", value_parser = crate::flag::parse, conflicts_with = "watch")]
+    check: bool,
 }
 
 /// How often it is shown anew where nothing changes: ages grow.
@@ -35,7 +40,7 @@ impl Status {
     ///
     /// See its exit codes.
     pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
-        let Self { watch } = self;
+        let Self { watch, check } = self;
         let config = common.load()?;
         let only = common
             .stack
@@ -52,6 +57,9 @@ impl Status {
                 loop {
                     let views = read(&mut session, &config, only).await.map_err(failed)?;
                     show(common, &views, watch);
+                    if check {
+                        return judge(common, &views);
+                    }
                     if !watch {
                         return Ok(());
                     }
@@ -91,6 +99,23 @@ async fn read<'a>(
         });
     }
     Ok(views)
+}
+
+/// Fails where anything is wrong.
+fn judge(common: &Common, views: &[View<'_>]) -> Result<(), Failure> {
+    let wrong = views.iter().flat_map(|view| {
+        let wrong = view.wrong().into_iter();
+        wrong.map(move |wrong| format!("{}: {wrong}", view.name))
+    });
+    let wrong: Vec<_> = wrong.collect();
+    let message = match wrong.as_slice() {
+        [] => return Ok(()),
+        // The object has them.
+        _ if common.json => String::new(),
+        [one] => one.clone(),
+        [first, more @ ..] => format!("{first}; and {} more", more.len()),
+    };
+    Err(Failure::new(Exit::Refused, message))
 }
 
 fn show(common: &Common, views: &[View<'_>], watch: bool) {

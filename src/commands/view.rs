@@ -28,7 +28,7 @@ pub(super) type Server = (String, Option<String>);
 
 impl View<'_> {
     /// Why the key is not followed, where it isn't.
-    fn problem(&self) -> Option<String> {
+    pub(super) fn problem(&self) -> Option<String> {
         let key = &self.stack.key;
         match &self.key.reading {
             Reading::Value(value) => {
@@ -78,13 +78,14 @@ impl View<'_> {
             "by": change.map(|entry| &entry.by),
             "why": change.map(|entry| &entry.why),
             "problem": self.problem(),
+            "wrong": self.wrong().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "colors": self.colors_json(),
             "providers": providers.collect::<Vec<_>>(),
             "instances": instances.collect::<Vec<_>>(),
         })
     }
 
-    fn traffic(&self) -> Option<Traffic> {
+    pub(super) fn traffic(&self) -> Option<Traffic> {
         in_force(self.stack, &self.key, &self.reports)
     }
 

@@ -1,6 +1,7 @@
 //! The wait after a change: until every instance has the new document, and who does not.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::applied::{Asker, Proof};
@@ -38,6 +39,13 @@ pub(super) enum Waited {
 pub(super) struct Late {
     pub(super) name: String,
     why: String,
+}
+
+/// `edge-1 (has not fetched it)`
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.why)
+    }
 }
 
 impl Change<'_> {
@@ -150,7 +158,7 @@ pub(super) struct Having {
     pub(super) applied: bool,
 }
 
-fn standing(reports: &[Aged], to: &str, without: &BTreeSet<String>) -> Standing {
+pub(super) fn standing(reports: &[Aged], to: &str, without: &BTreeSet<String>) -> Standing {
     let mut lacks = Vec::new();
     let running: Vec<_> = reports.iter().filter(|aged| aged.runs()).collect();
     if running.is_empty() {
@@ -219,11 +227,7 @@ fn why_not(seen: &Seen<'_>, to: &str) -> String {
 /// The first few, and how many there are.
 pub(super) fn list(late: &[Late]) -> String {
     const SHOWN: usize = 5;
-    let mut text: Vec<_> = late
-        .iter()
-        .take(SHOWN)
-        .map(|Late { name, why }| format!("{name} ({why})"))
-        .collect();
+    let mut text: Vec<_> = late.iter().take(SHOWN).map(ToString::to_string).collect();
     if late.len() > SHOWN {
         text.push(format!("and {} more", late.len() - SHOWN));
     }

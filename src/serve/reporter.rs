@@ -194,6 +194,7 @@ fn reports(shared: &Shared, stopped: bool) -> Vec<(String, Report)> {
             let known = serving.stacks.get(name).filter(|_| document.is_some());
             let report = Report {
                 provider: shared.provider.clone(),
+                stack: name.clone(),
                 stopped,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 traffic: known.map(|known| known.traffic.to_string()),

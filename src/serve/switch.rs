@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::routes::{Answer, json, plain};
 use super::{Shared, access};
 use crate::history::{self, Entry};
+use crate::registry;
 use crate::store::{Outcome, Reading, StoreError};
 use crate::traffic::Traffic;
 
@@ -89,7 +90,7 @@ pub(super) async fn switch(
         by: format!("http from {}", peer.ip()),
         why,
     };
-    match set(shared, &config.key, &to, &config.colors, &entry).await {
+    match set(shared, stack, &config.key, &to, &config.colors, &entry).await {
         Ok(changed) => json(Done {
             stack,
             from,
@@ -99,6 +100,15 @@ pub(super) async fn switch(
         Err(Refusal::Conflict) => plain(
             StatusCode::CONFLICT,
             "somebody else changed the traffic at the same time; nothing was changed\n".to_owned(),
+        ),
+        Err(Refusal::OfAnother(other)) => plain(
+            StatusCode::CONFLICT,
+            format!(
+                "the key `{}` moves the traffic of `{}`, as another provider says, and not only that of `{stack}`: give \
+                 the stack a key of its own; nothing was changed\n",
+                config.key,
+                other.escape_debug()
+            ),
         ),
         Err(Refusal::Store(error @ StoreError::Unknown(_))) => {
             plain(StatusCode::GATEWAY_TIMEOUT, format!("{error}\n"))
@@ -122,18 +132,29 @@ fn reason(headers: &HeaderMap) -> Result<String, String> {
 /// Why nothing was set.
 enum Refusal {
     Conflict,
+    /// A running provider serves the key under this name.
+    OfAnother(String),
     Store(StoreError),
 }
 
 /// Sets the key unless it says so already; tells whether it was set.
 async fn set(
     shared: &Shared,
+    stack: &str,
     key: &str,
     to: &Traffic,
     colors: &[crate::color::Color],
     entry: &Entry,
 ) -> Result<bool, Refusal> {
     let mut session = shared.store.connect(key).await.map_err(Refusal::Store)?;
+    let reports = match session.reports(key).await {
+        // Without the right to it nothing is known of the others.
+        Err(StoreError::Refused(_)) => Vec::new(),
+        reports => reports.map_err(Refusal::Store)?,
+    };
+    if let Some(other) = registry::other_stack(&reports, stack) {
+        return Err(Refusal::OfAnother(other.to_owned()));
+    }
     let reading = session.read_one(key).await.map_err(Refusal::Store)?.reading;
     if matches!(&reading, Reading::Value(value) if Traffic::parse(value, colors).as_ref() == Ok(to))
     {

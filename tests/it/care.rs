@@ -10,5 +10,6 @@ mod rollback;
 mod site;
 mod unconfirmed;
 mod usage;
+mod way_back;
 
 pub(crate) use site::Site;

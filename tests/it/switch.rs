@@ -156,3 +156,45 @@ async fn the_reason_is_utf_8_of_a_bounded_length() {
     let history = Cli::new(&["history"]).of(&provider);
     history.stdout(": Größe, café ☕").run().await;
 }
+
+/// Two teams with one key, which each of them took for its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_moves_somebody_elses_stack_is_not_changed() {
+    let (redis, stack) = (Redis::start().await, Stack::start().await);
+    let _shop = stack.provider(&stack.config(), &redis).await;
+    eventually(
+        "it has reported",
+        std::time::Duration::from_secs(10),
+        async || {
+            let reports = redis.cli(&["HVALS", "{active}:instances"]).await;
+            if reports.contains("\"stack\":\"deals\"") {
+                Ok(())
+            } else {
+                Err(reports)
+            }
+        },
+    )
+    .await;
+    let config = stack.config().replace("  deals:", "  billing:");
+    let options = provider::Options::new(&config, &redis.url()).env("BLUEGREEN_TOKEN", "s3cret");
+    let billing = options.start().await;
+    for args in [
+        &["flip", "green", "--no-verify"][..],
+        &["flip", "green", "--dry-run"],
+        &["rollback"],
+    ] {
+        let run = Cli::new(args).of(&billing).code(3);
+        let run = run.stderr("the key `active` moves the traffic of `deals`");
+        run.stderr("give the stack a key of its own").run().await;
+    }
+    let token = "Authorization: Bearer s3cret\r\n";
+    let answer = post(&billing, "/stacks/billing/traffic", token, "green").await;
+    assert_eq!(answer.status, 409, "{}", answer.text());
+    assert!(answer.text().contains("of `deals`"), "{}", answer.text());
+    assert_eq!(redis.cli(&["GET", "active"]).await, "");
+    // With a key of its own it goes.
+    billing.write_config(&config.replace("  billing:\n", "  billing:\n    key: billing\n"));
+    let run = Cli::new(&["flip", "green", "--no-verify", "--no-wait"]).of(&billing);
+    run.stdout("billing: blue → green").run().await;
+    assert_eq!(redis.cli(&["GET", "active"]).await, "");
+}

@@ -110,11 +110,11 @@ async fn interrupted_on_the_way_back_the_way_back_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn interrupted_while_the_way_back_waits_for_the_store_it_says_that_it_does_not_know() {
+async fn interrupted_while_the_way_back_waits_for_the_store_it_says_what_stands() {
     let mut site = Site::start().await;
     let run = site.flip(&["--bake", "10m", "--timeout", "10m"]).code(6);
     let run = run
-        .stderr("it is not known whether it could be rolled back to blue")
+        .stderr("not rolled back to blue, because the store can't be reached")
         .start();
     run.says("watching production").await;
     site.redis.kill();

@@ -155,7 +155,8 @@ async fn the_way_back_gives_up_on_a_store_that_stays_away_and_says_what_is_not_k
     let mut site = Site::start().await;
     let run = site.flip(&["--bake", "10m", "--timeout", "5"]).code(6);
     let run = run
-        .stderr("it is not known whether it could be rolled back to blue")
+        .stderr("not rolled back to blue, because the store can't be reached")
+        .stderr("green keeps the traffic")
         .start();
     run.says("watching production").await;
     site.redis.kill();

@@ -1,9 +1,14 @@
 //! What the flags promise: contradictions are refused, a dry run changes nothing, and the JSON object says it all.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::site::Site;
+use crate::support::eventually;
 use crate::support::port::free_port;
+use crate::support::process::guarded;
+use crate::support::provider::clean_environment;
 
 /// The kinds of the checks of a JSON object, and whether they are all good.
 fn kinds(object: &Value) -> (Vec<&str>, bool) {
@@ -202,4 +207,141 @@ async fn the_json_object_has_the_checks_wherever_a_flip_ends() {
     second.cont();
     site.has_instances(2).await;
     assert_eq!(kinds(&late), (vec!["health"], true), "{late}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_variable_that_is_neither_true_nor_false_is_a_usage_mistake() {
+    let site = Site::start().await;
+    let load = site.load().await;
+    for variable in [
+        "BLUEGREEN_NO_VERIFY",
+        "BLUEGREEN_NO_WAIT",
+        "BLUEGREEN_NO_ROLLBACK",
+        "BLUEGREEN_DRY_RUN",
+        "BLUEGREEN_JSON",
+        "BLUEGREEN_QUIET",
+    ] {
+        let run = site.flip(&[]).env(variable, "maybe").code(2);
+        run.stderr("neither `true` nor `false`").run().await;
+    }
+    site.is_untouched(load).await;
+    let off = site
+        .flip(&[])
+        .env("BLUEGREEN_DRY_RUN", "no")
+        .env("BLUEGREEN_JSON", "");
+    off.stdout("blue → green").run().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_did_it_can_be_said() {
+    let mut site = Site::start().await;
+    site.services[0].stop("green").await;
+    let run = site
+        .flip(&["--by", "ann@desk"])
+        .stdout("blue → green")
+        .start();
+    run.says("waiting for health api").await;
+    let lease = site.redis.cli(&["GET", "{active}:lease"]).await;
+    assert!(lease.contains("ann@desk"), "{lease}");
+    site.services[0].restart("green").await;
+    run.end().await;
+    let back = site.command(&["rollback"]).env("BLUEGREEN_BY", "ben@ci");
+    back.stdout("green → blue").run().await;
+    let by: Vec<_> = site
+        .history()
+        .await
+        .iter()
+        .map(|entry| entry["by"].clone())
+        .collect();
+    assert_eq!(by, ["ben@ci", "ann@desk"]);
+}
+
+/// What was done stands, whether anybody can read of it or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stdout_that_takes_nothing_makes_no_flip_a_failure() {
+    let site = Site::start().await;
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut command = guarded(env!("CARGO_BIN_EXE_bluegreen"));
+    clean_environment(&mut command);
+    command
+        .args(["flip", "green"])
+        .env("BLUEGREEN_CONFIG", site.provider.config())
+        .env("BLUEGREEN_STORE", site.provider.store())
+        .stdout(full)
+        .stderr(std::process::Stdio::piped());
+    let started = tokio::process::Command::from(command).spawn().unwrap();
+    let output = started.wait_with_output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("it is done, but stdout can't be written"),
+        "{said}"
+    );
+    assert!(said.contains("blue → green"), "{said}");
+    assert!(!said.contains("nothing was changed"), "{said}");
+    assert_eq!(site.key().await, "green");
+    site.is_free().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_fails_for_monitoring_where_something_is_wrong() {
+    let mut site = Site::start().await;
+    let status = |site: &Site| site.command(&["status", "--check"]).any_stdout();
+    status(&site).run().await;
+    site.redis.cli(&["SET", "active", "purple"]).await;
+    status(&site).code(3).stderr("`purple`").run().await;
+    site.redis.cli(&["SET", "active", "blue"]).await;
+    site.has_instances(1).await;
+    site.services[0].set_healthy("blue", false);
+    status(&site)
+        .code(3)
+        .stderr("blue has traffic, but api")
+        .run()
+        .await;
+    let json = site
+        .command(&["status", "--check", "--json"])
+        .any_stdout()
+        .code(3);
+    let json = json.run().await.json();
+    let wrong = json["stacks"]["deals"]["wrong"].as_array().unwrap();
+    assert_eq!(wrong.len(), 1, "{json}");
+    site.services[0].set_healthy("blue", true);
+    // Nobody asks the idle color for more than it has.
+    site.services[0].set_healthy("green", false);
+    status(&site).run().await;
+    site.provider.kill();
+    let gone = eventually("no provider runs", Duration::from_secs(15), async || {
+        let run = status(&site).any_code().run().await;
+        if run.stderr.contains("the providers (none runs)") {
+            Ok(run.code)
+        } else {
+            Err(run.stderr)
+        }
+    });
+    assert_eq!(gone.await, 3);
+    site.redis.kill();
+    site.command(&["status", "--check"]).code(6).run().await;
+}
+
+/// Nothing refuses it: it says who will see it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rollback_without_a_provider_sets_the_key_and_says_so() {
+    let mut site = Site::start().await;
+    site.flip(&[]).stdout("blue → green").run().await;
+    site.provider.terminate().await;
+    let flip = site.command(&["flip", "blue", "--no-verify"]).code(1);
+    flip.stderr("nobody would bring the change to Traefik")
+        .run()
+        .await;
+    let back = site.command(&["rollback"]);
+    back.stdout("green → blue; no provider runs: the next one that starts serves it")
+        .run()
+        .await;
+    assert_eq!(site.key().await, "blue");
+    site.traefik.wait_for("api.localhost", "green").await;
+    site.provider.restart().await;
+    site.traefik.wait_for("api.localhost", "blue").await;
 }
