@@ -12,10 +12,11 @@ use super::progress::Progress;
 use super::wait::{Standing, look};
 use super::{Common, Exit, Failure, talk};
 use crate::color::Color;
+use crate::registry::Aged;
 use crate::store::Reading;
 use crate::verify::measure::{Limits, Told};
-use crate::verify::report::{Report, Verdict, time};
-use crate::verify::{Scope, Verify, reachable};
+use crate::verify::report::{Outcome, Report, Verdict, time};
+use crate::verify::{Scope, Verify, reachable, routers};
 
 /// How long production may fail a check before it counts: one lost request is no reason to go back, and an outage lasts
 /// as long as this at least.
@@ -42,9 +43,14 @@ impl Care<'_> {
     pub(super) async fn before(
         &self,
         change: &Change<'_>,
+        reports: &[Aged],
         interrupt: &mut Interrupt,
     ) -> Result<Report, Failure> {
         let Change { common, stack, .. } = change;
+        if let Outcome::Failed(why) = routers::judge(reports, change.name, stack) {
+            let note = format!("note: production is not well before the flip either: {why}");
+            talk_unless_quiet(common, &note);
+        }
         let color = self.color;
         talk_unless_quiet(common, &format!("verifying {color}"));
         let began = Instant::now();
@@ -179,7 +185,11 @@ impl Care<'_> {
             deadline: now + change.common.timeout,
         };
         let verify = self.verify(change, &tell);
-        verify.production(&change.to, scope, limits).await
+        let routers = verify.routers(&change.common.store, limits);
+        let production = verify.production(&change.to, scope, limits);
+        let (routers, production) = futures_util::future::join(routers, production).await;
+        // What says why goes before what follows from it.
+        Report::new(std::iter::once(routers).chain(production.lines))
     }
 
     async fn broken(

@@ -112,7 +112,7 @@ impl Change<'_> {
         }
         let mut checks = Report::default();
         if let Some(care) = care {
-            checks = care.before(self, interrupt).await?;
+            checks = care.before(self, &reports, interrupt).await?;
         }
         let mut done = Done {
             from,

@@ -21,9 +21,10 @@ use crate::verify::{self, Scope};
 ///
 /// Of a color: the containers of its compose project run and are healthy, where a Docker engine is; every server of
 /// every service answers its `health` path with 2xx, each replica by itself; then the smoke tests pass, the `checks` of
-/// the config. Of production: every Traefik has the document of the traffic in force, every service answers through
-/// Traefik, by a color that has traffic where it says so (header X-Color, or the stack's `colorHeader`); then the checks
-/// with `on: [production]`. Everything runs side by side, and what fails is tried again until --timeout.
+/// the config. Of production: every Traefik has the document of the traffic in force and has disabled no router of the
+/// stack, as far as its API tells; every service answers through Traefik, by a color that has traffic where it says so
+/// (header X-Color, or the stack's `colorHeader`); then the checks with `on: [production]`. Everything runs side by side,
+/// and what fails is tried again until --timeout.
 ///
 /// Exit codes: 0 everything passed; 1 nothing is known to be wrong, but something could not be measured, or there was
 /// nothing to verify; 2 usage or config mistake; 3 a check failed; 6 the store could not be reached.
@@ -113,7 +114,7 @@ impl Verify {
     }
 }
 
-/// The instances, and what answers through Traefik, side by side.
+/// The instances, their routers, and what answers through Traefik, side by side.
 async fn production(
     common: &Common,
     verify: &verify::Verify<'_>,
@@ -121,12 +122,14 @@ async fn production(
 ) -> Result<Report, Failure> {
     let before = before::look(&common.store, verify.stack).await?;
     let traffic = before.known_traffic(&verify.stack.key)?.clone();
-    let (instances, report) = futures_util::future::join(
+    let (instances, routers, report) = futures_util::future::join3(
         instances(common, verify.stack, &traffic, limits, verify.tell),
+        verify.routers(&common.store, limits),
         verify.production(&traffic, Scope::All, limits),
     )
     .await;
-    Ok(Report::new(std::iter::once(instances).chain(report.lines)))
+    let lines = [instances, routers].into_iter().chain(report.lines);
+    Ok(Report::new(lines))
 }
 
 /// Whether every instance has the document of this traffic.

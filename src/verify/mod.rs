@@ -8,7 +8,7 @@
 //! - [`presence`]: whether anybody is there at all;
 //! - `containers`, [`health`], `smoke`: what is checked of a color; `engine`: where Docker is;
 //! - `production`: what is checked through Traefik, by requests that `rule` makes; `answer`: who gave the answer;
-//!   `applied`: by which document it routes;
+//!   `applied`: by which document it routes; [`routers`]: which routers it has disabled;
 //! - `steps`, `command`: the two kinds of smoke tests; `ask`: one HTTP request.
 
 mod answer;
@@ -22,6 +22,7 @@ pub mod measure;
 pub mod presence;
 mod production;
 pub mod report;
+pub mod routers;
 mod rule;
 mod smoke;
 mod steps;

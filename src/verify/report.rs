@@ -62,6 +62,8 @@ pub enum Kind {
     Check,
     /// The instances of Traefik.
     Instances,
+    /// The routers of the stack in Traefik.
+    Routers,
     /// A service through Traefik.
     Answer,
 }
@@ -73,6 +75,7 @@ impl fmt::Display for Kind {
             Self::Health => "health",
             Self::Check => "check",
             Self::Instances => "instances",
+            Self::Routers => "routers",
             Self::Answer => "answer",
         })
     }

@@ -127,6 +127,60 @@ async fn a_router_that_traefik_disables_later_is_seen_for_as_long_as_it_is() {
         .await;
 }
 
+/// `verify production` and `flip` look at what the API tells, without being told where production is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flip_goes_back_where_traefik_has_disabled_a_router() {
+    let site = Site::start(&[]).await;
+    let run = |args: &[&str]| Cli::new(args).of(&site.provider).any_stdout().any_stderr();
+    let verify = || run(&["verify", "production", "--timeout", "1"]);
+    verify()
+        .stdout("passed      routers     of every service")
+        .run()
+        .await;
+    run(&["flip", "green"]).stdout("blue → green").run().await;
+    run(&["flip", "blue"]).stdout("green → blue").run().await;
+
+    define(site.files.path(), "another");
+    site.disabled(json!([{ "router": "deals-api", "error": ERROR }]))
+        .await;
+    let said = format!("edge has disabled the router `deals-api`: {ERROR}");
+    verify()
+        .code(3)
+        .stdout("failed      routers")
+        .stdout(&said)
+        .run()
+        .await;
+    let flip = run(&["flip", "green"]).code(4);
+    let flip = flip.stderr("note: production is not well before the flip either");
+    let flip = flip.stderr(&format!(
+        "production fails on green: routers of every service ({said}"
+    ));
+    flip.stderr("rolled back to blue").run().await;
+}
+
+/// Green is a service that Traefik's file provider does not have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flip_to_what_traefik_does_not_have_goes_back() {
+    let site = Site::start(&[]).await;
+    let config = std::fs::read_to_string(site.provider.config()).unwrap();
+    let (before, rest) = config.split_once("green: '").unwrap();
+    let (_, rest) = rest.split_once('\'').unwrap();
+    site.provider
+        .write_config(&format!("{before}green: 'gone@file'{rest}"));
+    site.provider
+        .log_contains("the new config is in force")
+        .await;
+    site.provider.instance_has("edge", "applied", true).await;
+    let flip = Cli::new(&["flip", "green"]).of(&site.provider).any_stdout();
+    flip.code(4)
+        .stderr(
+            "edge has disabled the router `deals-api`: the service \"gone@file\" does not exist",
+        )
+        .stderr("rolled back to blue")
+        .run()
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_no_api_tells_is_not_known() {
     let site = Site::start(&["--api=false", "--api.insecure=false"]).await;
@@ -135,4 +189,12 @@ async fn what_no_api_tells_is_not_known() {
     let status = site.status(&["--json"]).any_stdout().run().await.json();
     let instance = &status["stacks"]["deals"]["instances"][0];
     assert_eq!(instance["routers"], Value::Null);
+    let run = Cli::new(&["verify", "production"])
+        .of(&site.provider)
+        .any_stderr();
+    run.stdout(
+        "skipped     routers     of every service: whether Traefik has disabled any is not known",
+    )
+    .run()
+    .await;
 }

@@ -83,7 +83,7 @@ async fn an_instance_that_lags_fails_it_and_one_that_can_not_be_asked_is_unmeasu
     assert!(
         output
             .stderr
-            .contains("3 of 4 checks could not be measured"),
+            .contains("3 of 5 checks could not be measured"),
         "{output:?}"
     );
     site.reconfigure("    production: http://127.0.0.1:1\n", "");
