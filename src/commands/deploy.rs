@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::before::{Before, look};
 use super::care::{Care, talk_unless_quiet};
 use super::change::{Change, ChangeFlags, shown};
+use super::down;
 use super::flip::{CareFlags, named, other};
 use super::holder::Holder;
 use super::interrupt::Interrupt;
-use super::stage::{Stage, Undone};
+use super::stage::{Stage, Undone, missing};
 use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, print};
 use crate::check::CommandLine;
 use crate::color::Color;
@@ -58,19 +59,12 @@ impl Deploy {
         let config = common.load()?;
         let (name, stack) = common.stack(&config)?;
         let verifies = self.care.verifies(&self.flags, stack)?;
-        let missing = |key: &str, what: &str, example: &str| {
-            let message = format!("the config does not say how to {what}");
-            let hint = format!(
-                "add `{key}: docker compose -f compose.{{color}}.yml {example}` to the stack `{name}`"
-            );
-            Failure::new(Exit::Usage, message).hint(hint)
-        };
         let up = stack.up.as_ref();
-        let up = up.ok_or_else(|| missing("up", "bring a color up", "up -d --build"))?;
+        let up = up.ok_or_else(|| missing(name, "up"))?;
         let down = match (self.stop_old, &stack.down) {
             (false, _) => None,
             (true, Some(down)) => Some(down),
-            (true, None) => return Err(missing("down", "stop a color", "stop")),
+            (true, None) => return Err(missing(name, "down")),
         };
         if down.is_some() && self.flags.no_wait {
             let message = "--stop-old stops a color that no Traefik uses any more, which --no-wait leaves open";
@@ -262,25 +256,20 @@ impl Stages<'_> {
                 return Err(Failure::new(Exit::Failed, format!("interrupted: {stands}")));
             }
         }
-        let before = look(&common.store, stack).await;
-        let before = before.map_err(|failure| {
-            let message = format!("{}: {stands}", failure.message.replace(NOTHING_CHANGED, ""));
-            Failure::new(Exit::Store, message)
-        })?;
-        let now = before.known_traffic(&stack.key)?;
-        if now.weight(old) > 0 {
-            let message = format!(
-                "somebody else has changed the traffic to {now} meanwhile: {old} is not stopped"
-            );
-            return Err(Failure::new(Exit::Conflict, message).hint("look at `bluegreen history`"));
-        }
         let down = self.stage("down", old, down.of_color(old), common.timeout);
-        match down.run(interrupt).await {
-            Ok(()) => Ok(()),
-            Err(Undone::Failed(why) | Undone::Late(why) | Undone::Interrupted(why)) => {
-                Err(Failure::new(Exit::Failed, format!("{why}; {stands}")))
+        let stopped = down::stop(&down, stack, interrupt).await;
+        stopped.map_err(|failure| match failure.exit {
+            // It had none when this began.
+            Exit::Refused => Failure {
+                exit: Exit::Conflict,
+                ..failure
+            },
+            Exit::Conflict => failure,
+            exit => {
+                let message = failure.message.replace(NOTHING_CHANGED, "");
+                Failure::new(exit, format!("{message}; {stands}"))
             }
-        }
+        })
     }
 
     fn stage<'b>(

@@ -11,6 +11,7 @@ pub mod check;
 pub mod completions;
 pub mod deploy;
 pub mod done;
+pub mod down;
 pub mod flip;
 pub mod healthcheck;
 pub mod history;
@@ -76,6 +77,7 @@ enum Command {
     Rollback(rollback::Rollback),
     Verify(verify::Verify),
     Deploy(deploy::Deploy),
+    Down(down::Down),
     Status(status::Status),
     History(history::History),
     Check(check::Check),
@@ -250,6 +252,7 @@ impl Arguments {
             Command::Rollback(command) => command.run(&common),
             Command::Verify(command) => command.run(&common),
             Command::Deploy(command) => command.run(&common),
+            Command::Down(command) => command.run(&common),
             Command::Status(command) => command.run(&common),
             Command::History(command) => command.run(&common),
             Command::Check(command) => command.run(&common),

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::Common;
 use super::care::talk_unless_quiet;
 use super::interrupt::Interrupt;
+use super::{Common, Exit, Failure};
 use crate::check::CommandLine;
 use crate::color::Color;
 use crate::command::Running;
@@ -14,6 +14,18 @@ use crate::verify::report::time;
 
 /// How long it may take to end once it was asked to: as long as Docker gives a container.
 const END_WITHIN: Duration = Duration::from_secs(10);
+
+/// The config does not have this command.
+pub(super) fn missing(stack: &str, key: &str) -> Failure {
+    let (what, arguments) = match key {
+        "up" => ("bring a color up", "up -d --build"),
+        _ => ("stop a color", "stop"),
+    };
+    let message = format!("the config does not say how to {what}");
+    Failure::new(Exit::Usage, message).hint(format!(
+        "add `{key}: docker compose -f compose.{{color}}.yml {arguments}` to the stack `{stack}`"
+    ))
+}
 
 /// A command that is to be run for a color.
 pub(super) struct Stage<'a> {

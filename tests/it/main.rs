@@ -18,6 +18,7 @@ mod deals;
 mod deploy;
 mod disabled;
 mod document;
+mod down;
 mod fleet;
 mod flip;
 mod harness;

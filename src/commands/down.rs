@@ -1,0 +1,161 @@
+//! `down`.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::json;
+
+use super::before;
+use super::flip::named;
+use super::holder::Holder;
+use super::interrupt::Interrupt;
+use super::stage::{Stage, Undone, missing};
+use super::wait::{LOOK_AGAIN, Standing, list, look};
+use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, print, print_json};
+use crate::color::Color;
+use crate::config::Stack;
+
+/// How long is waited for those who have not come to the traffic in force: a change has just been made, or is made to
+/// the config.
+const SETTLES: Duration = Duration::from_secs(5);
+
+/// Stops a color, unless it has traffic.
+///
+/// It runs `down`, the command of the config, in the config's folder, for as long as --timeout at most. It refuses a
+/// color that has traffic, however little, and it refuses where it is not known who has the traffic, or where a provider
+/// or a Traefik may still send requests there. While it runs, no `flip` or `deploy` gives the color traffic. With
+/// --dry-run it only says whether it would: for a color that is stopped by something else, such as by Docker from outside
+/// of the container in which this runs.
+///
+/// Exit codes: 0 stopped; 1 `down` failed; 2 usage or config mistake; 3 refused, nothing was stopped; 6 the store could
+/// not be reached; 7 somebody else is changing the traffic, or gave the color traffic while it was stopped.
+#[derive(Debug, Args)]
+pub struct Down {
+    /// The color
+    #[arg(value_name = "COLOR")]
+    color: String,
+    /// Say whether the color can be stopped, and what would be run; stop nothing
+    #[arg(long, env = "BLUEGREEN_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
+    dry_run: bool,
+}
+
+impl Down {
+    /// Runs it.
+    ///
+    /// # Errors
+    ///
+    /// See its exit codes.
+    pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
+        let Self { color, dry_run } = self;
+        let config = common.load()?;
+        let (name, stack) = common.stack(&config)?;
+        let color = &named(&color, &stack.colors)?;
+        let line = stack.down.as_ref().map(|line| line.of_color(color));
+        block_on(async {
+            if dry_run {
+                refuse_busy(common, stack, color).await?;
+                say(common, name, color, "can be stopped: it has no traffic");
+                if let (Some(line), false) = (line, common.json) {
+                    print(&format!("would run {line}"));
+                }
+                return Ok(());
+            }
+            let line = line.ok_or_else(|| missing(name, "down"))?;
+            let mut interrupt = Interrupt::listen()?;
+            let stage = Stage {
+                common,
+                stack: name,
+                folder: &common.folder(),
+                key: "down",
+                color,
+                line,
+                within: common.timeout,
+            };
+            let holder = Holder::take(common, &stack.key, format!("down {color}")).await?;
+            let outcome = stop(&stage, stack, &mut interrupt).await;
+            holder.release().await;
+            outcome?;
+            say(common, name, color, "is stopped");
+            Ok(())
+        })
+    }
+}
+
+fn say(common: &Common, name: &str, color: &Color, what: &str) {
+    if common.json {
+        print_json(&json!({ "exit": 0, "stack": name, "color": color.as_str() }));
+    } else if !common.quiet {
+        print(&format!("{name}: {color} {what}"));
+    }
+}
+
+/// Runs the command that stops a color, unless it has traffic, and looks whether it has got some meanwhile: a bare SET
+/// asks nobody.
+///
+/// # Errors
+///
+/// See the exit codes of `down`.
+pub(super) async fn stop(
+    stage: &Stage<'_>,
+    stack: &Stack,
+    interrupt: &mut Interrupt,
+) -> Result<(), Failure> {
+    let Stage { common, color, .. } = *stage;
+    refuse_busy(common, stack, color).await?;
+    stage.run(interrupt).await.map_err(|undone| {
+        let (why, hint) = match undone {
+            Undone::Late(why) => (why, "--timeout gives it longer"),
+            Undone::Failed(why) => (why, "run it by hand to see what is wrong"),
+            Undone::Interrupted(why) => (why, "it can be run again"),
+        };
+        Failure::new(Exit::Failed, why).hint(format!("{color} may be stopped in part; {hint}"))
+    })?;
+    let now = before::look(&common.store, stack).await?.traffic;
+    match now.filter(|traffic| traffic.weight(color) > 0) {
+        None => Ok(()),
+        Some(traffic) => Err(Failure::new(
+            Exit::Conflict,
+            format!("somebody else has given {color} traffic ({traffic}) while it was stopped"),
+        )
+        .hint("bring it up again, or flip away from it; `bluegreen history` says who it was")),
+    }
+}
+
+/// Refuses a color that may be sent requests.
+async fn refuse_busy(common: &Common, stack: &Stack, color: &Color) -> Result<(), Failure> {
+    let refused = |why: &str, hint: &str| {
+        let message = format!("refused: {color} is not stopped: {why}");
+        Err(Failure::new(Exit::Refused, message).hint(hint))
+    };
+    let status = "look with `bluegreen status`";
+    let Some(traffic) = before::look(&common.store, stack).await?.traffic else {
+        return refused("it is not known which traffic is in force", status);
+    };
+    if traffic.weight(color) > 0 {
+        let others = stack.colors.iter().filter(|other| *other != color);
+        let others: Vec<_> = others
+            .map(|other| format!("`bluegreen flip {other}`"))
+            .collect();
+        return refused(
+            &format!("it has traffic ({traffic})"),
+            &format!("flip away from it first: {}", others.join(" or ")),
+        );
+    }
+    let (mut session, nobody) = (None, Default::default());
+    let until = Instant::now() + SETTLES.min(common.timeout);
+    loop {
+        let standing = look(&common.store, stack, &mut session, &traffic, &nobody).await;
+        match standing.map_err(|error| Failure::store(&common.store, &error, NOTHING_CHANGED))? {
+            Standing::Has(_) => return Ok(()),
+            Standing::Moved(_) => return refused("somebody changes the traffic just now", status),
+            Standing::Lacks(late) if Instant::now() >= until => {
+                let late = list(&late);
+                let why = format!(
+                    "{traffic} has the traffic, but {color} may still get requests: {late}"
+                );
+                return refused(&why, status);
+            }
+            Standing::Lacks(_) => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+    }
+}
