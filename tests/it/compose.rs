@@ -12,6 +12,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use self::engine::{BLUE, Engine, GREEN, PROXY};
+use crate::readme::{self, Step};
 use crate::support::cli::{Cli, Output};
 use crate::support::eventually;
 use crate::support::http::{self, Answer};
@@ -35,7 +36,10 @@ async fn the_whole_set_up_in_containers() {
         return;
     };
     // An image that an earlier version left here would be taken as it is.
-    engine.up(PROXY, &["--build"], "").await;
+    engine.build(PROXY).await;
+    the_steps_of_the_readme_lose_nothing(&engine).await;
+    engine.end();
+    engine.up(PROXY, &[], "").await;
     engine.up(BLUE, &["--build"], "1").await;
     engine.all_healthy(PROXY, 4).await;
     engine.all_healthy(BLUE, 3).await;
@@ -54,6 +58,43 @@ async fn the_whole_set_up_in_containers() {
     a_restart_of_everything_keeps_color_and_data(&engine, &deal).await;
     one_color_goes_and_the_other_stays(&engine).await;
     a_deployment_is_one_command(&engine).await;
+}
+
+/// In order, each of them, under load from the first answer to the end.
+async fn the_steps_of_the_readme_lose_nothing(engine: &Engine) {
+    let mut aliases = "shopt -s expand_aliases\n".to_owned();
+    let mut running = None;
+    for Step { command, comment } in readme::steps("A whole stack, with Docker", 0) {
+        if command.starts_with("alias ") {
+            aliases += &format!("{command}\n");
+            continue;
+        }
+        let typed = format!("{aliases}{command}");
+        let answer = comment.filter(|comment| comment.starts_with('{'));
+        let Some(answer) = answer else {
+            let output = engine.shell(&typed).await;
+            assert_eq!(output.code, 0, "{command}: {output:?}");
+            continue;
+        };
+        eventually(&command, PATIENCE, async || {
+            let output = engine.shell(&typed).await;
+            match output.stdout.trim_end() == answer {
+                true => Ok(()),
+                false => Err(format!("{output:?}")),
+            }
+        })
+        .await;
+        serves("blue", "1").await;
+        running = Some(load().start().await);
+    }
+    let running = running.expect("a step shows what blue answers");
+    running.goes_on(Instant::now(), 100).await;
+    running.stop().await.assert_no_failures();
+    serves("green", "2").await;
+    let blue = engine
+        .shell("docker compose -p deals-blue -f compose.blue.yml ps -q")
+        .await;
+    assert_eq!(blue.stdout, "");
 }
 
 async fn a_new_version_is_looked_at_before_it_gets_traffic(engine: &Engine) {

@@ -28,6 +28,7 @@ mod init;
 mod listener;
 mod preview;
 mod properties;
+mod readme;
 mod state;
 mod store;
 mod support;

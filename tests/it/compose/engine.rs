@@ -88,6 +88,35 @@ impl Engine {
         self.compose(project, &args, version).await;
     }
 
+    /// `docker compose build`.
+    pub(super) async fn build(&self, project: Project) {
+        self.compose(project, &["build"], "").await;
+    }
+
+    /// A command as it is typed, with the test's projects in the place of the README's.
+    pub(super) async fn shell(&self, command: &str) -> Output {
+        let compose = self.compose.join(" ");
+        let proxy = format!("{compose} -p {} -f {}", PROXY.name, PROXY.file);
+        let names = [
+            (
+                "docker compose -f proxy.yml exec",
+                format!("{proxy} exec -T"),
+            ),
+            ("docker compose -f proxy.yml", proxy),
+            ("docker compose", compose),
+            ("deals-blue", BLUE.name.to_owned()),
+            ("deals-green", GREEN.name.to_owned()),
+        ];
+        let mut typed = command.to_owned();
+        for (readme, ours) in names {
+            typed = typed.replace(readme, &ours);
+        }
+        if self.compose == ["docker-compose"] {
+            typed = format!("export DOCKER_BUILDKIT=0\n{typed}");
+        }
+        run(&["bash", "-c", &typed], "").await
+    }
+
     /// `docker compose down`: the containers go, the volumes stay.
     pub(super) async fn down(&self, project: Project) {
         self.compose(project, &["down"], "").await;
@@ -150,7 +179,7 @@ impl Engine {
     }
 
     /// Ends all that this test has started, and takes away what it has written.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         for project in [GREEN, BLUE, PROXY] {
             let mut command = std::process::Command::new(self.compose[0]);
             command.current_dir(self.root()).args(&self.compose[1..]);
