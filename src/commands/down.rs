@@ -14,6 +14,8 @@ use super::wait::{LOOK_AGAIN, Standing, list, look};
 use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, print, print_json};
 use crate::color::Color;
 use crate::config::Stack;
+use crate::history::author;
+use crate::lease::Lease;
 
 /// How long is waited for those who have not come to the traffic in force: a change has just been made, or is made to
 /// the config.
@@ -35,7 +37,7 @@ pub struct Down {
     #[arg(value_name = "COLOR")]
     color: String,
     /// Say whether the color can be stopped, and what would be run; stop nothing
-    #[arg(long, env = "BLUEGREEN_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "BLUEGREEN_DRY_RUN", value_parser = crate::flag::parse)]
     dry_run: bool,
 }
 
@@ -71,7 +73,8 @@ impl Down {
                 line,
                 within: common.timeout,
             };
-            let holder = Holder::take(common, &stack.key, format!("down {color}")).await?;
+            let lease = Lease::new(author(), format!("down {color}"));
+            let holder = Holder::take(common, &stack.key, lease).await?;
             let outcome = stop(&stage, stack, &mut interrupt).await;
             holder.release().await;
             outcome?;
