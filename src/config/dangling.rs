@@ -1,10 +1,11 @@
-//! Dangling references: names in the config that nothing in the document would define.
+//! Dangling references: names in the config that nothing in the document would define, or that one color takes along.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
 use super::findings::{listed, nearest};
+use super::lifetime::lifetime;
 use super::node::{Content, Node};
 use super::path::{Path, Step};
 use super::resolve::Resolver;
@@ -20,7 +21,20 @@ pub(super) fn check(config: &Config, resolver: &mut Resolver<'_>) {
     let mut skeleton = Skeleton::of(config);
     skeleton.add_unread(config, resolver.written);
     own_services(config, &skeleton, resolver);
-    for (reference, meant) in unresolved(&Value::Object(std::mem::take(&mut skeleton.document))) {
+    let document = Value::Object(std::mem::take(&mut skeleton.document));
+    for reference in references::references(&document) {
+        let Some(lifetime) = lifetime(&reference.name, config) else {
+            continue;
+        };
+        let path = skeleton.origin(&reference.path);
+        let (kind, name) = (reference.kind, resolver.shown(&path, &reference.name));
+        let span = resolver.tree.value_span(&path);
+        resolver
+            .findings
+            .warning(span, &path, format!("the {kind} `{name}` {lifetime}"))
+            .hint("define it below `traefik:`, where it stays whichever color runs, and name it without its provider");
+    }
+    for (reference, meant) in unresolved(&document) {
         let path = skeleton.origin(&reference.path);
         let (kind, name) = (reference.kind, resolver.shown(&path, &reference.name));
         let hint = match meant {

@@ -11,6 +11,7 @@ mod frame;
 mod interpolate;
 mod keys;
 mod kinds;
+mod lifetime;
 mod load;
 mod merge;
 mod names;

@@ -130,6 +130,64 @@ fn a_load_balancer_without_servers_of_its_own_is_a_mistake() {
     );
 }
 
+/// What the labels of a container define, Traefik has only while the container runs.
+#[test]
+fn a_reference_that_lives_and_dies_with_one_color_is_warned_of() {
+    let router = |name: &str| {
+        let router = format!("        router: {{ middlewares: [{name}] }}\n        servers:");
+        good(
+            &SMALL
+                .replace("  s:", "  shop:")
+                .replace("      a:", "      api:")
+                .replace("        servers:", &router),
+        )
+    };
+    let at = "6:33 stacks.shop.services.api.router.middlewares[0] | the HTTP middleware";
+    let hint = "define it below `traefik:`";
+    for (name, said) in [
+        ("ratelimit-blue@docker", "lives and dies with blue"),
+        ("Green.auth@swarm", "lives and dies with green"),
+        (
+            "api-ratelimit@docker",
+            "seems to come from the labels of a container of `api`",
+        ),
+        ("api@consulcatalog", "a container of `api`"),
+        ("shop-auth@Docker", "a container of `shop`"),
+    ] {
+        let lines = lines(&router(name).warnings);
+        assert_eq!(lines.len(), 1, "{name}: {lines:#?}");
+        let line = &lines[0];
+        assert!(
+            line.starts_with(&format!("{at} `{name}`"))
+                && line.contains(said)
+                && line.contains(hint),
+            "{line}"
+        );
+    }
+    // Who defines these, their names do not tell; or it does not go with a container.
+    for name in [
+        "compress@docker",
+        "apiary@docker",
+        "bluebird@docker",
+        "auth-blue@file",
+        "api-auth@kubernetescrd",
+    ] {
+        assert_eq!(lines(&router(name).warnings), [""; 0], "{name}");
+    }
+    // Each color may well have a service of its own.
+    let both = SMALL
+        .replace("http://127.0.0.1:1", "a-blue@docker")
+        .replace("http://127.0.0.1:2", "a-green@docker");
+    assert_eq!(lines(&good(&both).warnings), [""; 0]);
+    let text = "traefik: { http: { routers: { admin: { rule: Host(`b`), service: admin-blue@docker } } } }\n";
+    let lines = lines(&good(&format!("{SMALL}{text}")).warnings);
+    assert!(
+        lines.len() == 1
+            && lines[0].contains("the HTTP service `admin-blue@docker` lives and dies with blue"),
+        "{lines:#?}"
+    );
+}
+
 #[test]
 fn what_has_a_mistake_is_not_missing_too() {
     let text = "\
