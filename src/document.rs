@@ -11,6 +11,7 @@ pub(crate) mod marker;
 mod model;
 mod part;
 pub(crate) mod preview;
+pub(crate) mod share;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +96,18 @@ impl Parts {
         traffic: &BTreeMap<String, Traffic>,
         certificate: Option<&Certificate>,
     ) -> Document {
-        for (name, stack) in &config.stacks {
+        self.render_those(config, &|_| true, traffic, certificate)
+    }
+
+    /// Of some stacks only; always of the same ones.
+    pub(crate) fn render_those(
+        &mut self,
+        config: &Config,
+        those: &dyn Fn(&str) -> bool,
+        traffic: &BTreeMap<String, Traffic>,
+        certificate: Option<&Certificate>,
+    ) -> Document {
+        for (name, stack) in config.stacks.iter().filter(|(name, _)| those(name)) {
             let first = || Traffic::all_to(stack.colors[0].clone());
             let traffic = traffic
                 .get(name)

@@ -2,6 +2,7 @@
 //!
 //! Through it `flip` and `status` see every Traefik behind every provider, and need to reach none of them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -38,6 +39,10 @@ pub struct Report {
     pub since: Option<Timestamp>,
     /// The revision of that document.
     pub revision: Option<String>,
+    /// The shares of the document that have this stack and that instances poll: by their path the revision of each; none
+    /// where there is no document at that path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shares: BTreeMap<String, Option<String>>,
     /// Why it does not follow the key, where it doesn't.
     pub problem: Option<String>,
     /// Whether instances can be asked what they have applied.
@@ -52,6 +57,12 @@ pub struct Instance {
     pub id: String,
     /// Where it polls from.
     pub address: String,
+    /// The path of the share that it polls; none where it polls the whole document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<String>,
+    /// Other paths that are polled under its name, by another Traefik therefore.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_paths: Vec<String>,
     /// The revision that it fetched last.
     pub revision: Option<String>,
     /// Whether a poll of it is held now.
@@ -73,6 +84,14 @@ pub struct Instance {
     pub seen: f64,
     /// After how long unseen it is gone, in seconds, where nothing else happens.
     pub gone_after: f64,
+}
+
+impl Report {
+    /// Whether an instance of its provider has this stack in what it polls.
+    pub fn concerns(&self, instance: &Instance) -> bool {
+        let share = instance.share.as_ref();
+        share.is_none_or(|path| self.shares.contains_key(path))
+    }
 }
 
 /// What an instance's API says of the routers of a document.
@@ -172,10 +191,19 @@ impl<'a> Seen<'a> {
         (&self.instance.id, &self.provider.provider)
     }
 
+    /// The revision that its provider has for it.
+    pub fn current(&self) -> Option<&'a String> {
+        let current = match &self.instance.share {
+            Some(path) => self.provider.shares.get(path)?,
+            None => &self.provider.revision,
+        };
+        current.as_ref()
+    }
+
     /// The routers that it has disabled of the document that its provider serves; none where that is not known.
     pub fn routers(&self) -> Option<&'a Routers> {
         let routers = self.instance.routers.as_ref()?;
-        let current = Some(&routers.revision) == self.provider.revision.as_ref();
+        let current = Some(&routers.revision) == self.current();
         (current && self.provider_runs).then_some(routers)
     }
 
@@ -190,7 +218,7 @@ impl<'a> Seen<'a> {
         self.provider_runs
             && self.provider.traffic.as_deref() == Some(traffic)
             && proof.is_some()
-            && *proof == self.provider.revision
+            && proof.as_ref() == self.current()
     }
 }
 

@@ -4,6 +4,7 @@
 //! serves; any number of watchers read it from [`State`]. Only an explicit, valid value moves traffic; whatever else
 //! happens, the last good traffic stands.
 
+mod share;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
+pub use share::{NoShare, Share};
 pub use writer::Writer;
 
 use crate::config::Config;
@@ -107,6 +109,7 @@ pub struct State {
     serving: ArcSwap<Serving>,
     revision: watch::Sender<Option<Revision>>,
     anything: watch::Sender<()>,
+    shares: share::Shares,
     /// Counts of what went by.
     pub counters: Counters,
 }
@@ -120,6 +123,15 @@ impl State {
     /// Tells of each new document, by its revision. Equal documents are silent.
     pub fn revisions(&self) -> watch::Receiver<Option<Revision>> {
         self.revision.subscribe()
+    }
+
+    /// The share of the stacks with these names, which have commas between them.
+    ///
+    /// # Errors
+    ///
+    /// Where there can't be such a share.
+    pub fn share(&self, names: &str) -> Result<Arc<Share>, NoShare> {
+        self.shares.of(names, || self.serving())
     }
 
     /// Tells of whatever is published, also without a new document.

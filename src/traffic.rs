@@ -26,6 +26,11 @@ impl Traffic {
         Self(vec![(color, 1)])
     }
 
+    /// As much to each of several colors.
+    pub(crate) fn evenly(colors: &[Color]) -> Self {
+        Self(colors.iter().map(|color| (color.clone(), 1)).collect())
+    }
+
     /// The color that has all the traffic, or `None` where it is shared.
     pub fn sole(&self) -> Option<&Color> {
         match self.0.as_slice() {

@@ -9,7 +9,7 @@ use super::before::in_force;
 use super::change::shown;
 use crate::color::Color;
 use crate::config::Stack;
-use crate::registry::{Aged, DisabledRouter, Routers, fleet};
+use crate::registry::{Aged, DisabledRouter, Instance, Routers, fleet};
 use crate::store::{KeyState, Reading};
 use crate::traffic::Traffic;
 
@@ -64,9 +64,10 @@ impl View<'_> {
         let instances = fleet.iter().map(|seen| {
             let instance = seen.instance;
             json!({
-                "id": instance.id, "address": instance.address, "revision": instance.revision, "held": instance.held,
-                "confirmed": instance.confirmed.is_some() && instance.confirmed == seen.provider.revision,
-                "applied": seen.provider.marker.then(|| instance.applied.is_some() && instance.applied == seen.provider.revision),
+                "id": instance.id, "address": instance.address, "path": path(instance), "otherPaths": instance.other_paths,
+                "revision": instance.revision, "held": instance.held,
+                "confirmed": instance.confirmed.is_some() && instance.confirmed.as_ref() == seen.current(),
+                "applied": seen.provider.marker.then(|| instance.applied.is_some() && instance.applied.as_ref() == seen.current()),
                 "routers": seen.routers(), "hold": instance.hold, "holdCut": instance.hold_cut, "cadence": instance.cadence,
                 "unseen": seen.unseen, "provider": seen.provider.provider, "providerRuns": seen.provider_runs,
             })
@@ -198,7 +199,7 @@ impl View<'_> {
         for seen in &fleet {
             let instance = seen.instance;
             let id = &instance.id;
-            let current = seen.provider.revision.as_ref();
+            let current = seen.current();
             let has = if !seen.provider_runs {
                 "its provider has stopped"
             } else if seen.provider.marker
@@ -216,6 +217,11 @@ impl View<'_> {
             } else {
                 format!("seen {:.1} s ago", seen.unseen)
             };
+            let share = instance
+                .share
+                .as_ref()
+                .map(|path| format!(" at {path}"))
+                .unwrap_or_default();
             let cut = instance
                 .hold_cut
                 .map(|cut| format!(", the hold cut to {cut:.1} s"))
@@ -223,10 +229,20 @@ impl View<'_> {
             add(
                 &mut text,
                 format_args!(
-                    "\n  instance {id:width$}  {}  {has}, {polls}{cut}",
+                    "\n  instance {id:width$}  {}  {has}, {polls}{share}{cut}",
                     instance.address
                 ),
             );
+            if !instance.other_paths.is_empty() {
+                let others = instance.other_paths.join(", ");
+                add(
+                    &mut text,
+                    format_args!(
+                        "\n    problem: {others} is polled under this name, too: give each Traefik a name of its own in \
+                         X-Traefik-Instance"
+                    ),
+                );
+            }
             if let Some(routers) = seen.routers() {
                 text.push_str(&disabled_text(routers));
             }
@@ -254,6 +270,11 @@ fn disabled_text(routers: &Routers) -> String {
         );
     }
     text
+}
+
+/// What it polls.
+fn path(instance: &Instance) -> &str {
+    instance.share.as_deref().unwrap_or("/traefik")
 }
 
 fn add(text: &mut String, more: std::fmt::Arguments<'_>) {

@@ -212,10 +212,13 @@ fn why_not(seen: &Seen<'_>, to: &str) -> String {
     if provider.traffic.as_deref() != Some(to) {
         return "its provider does not serve it yet".to_owned();
     }
-    if seen.instance.revision != provider.revision {
+    if let (Some(path), None) = (&seen.instance.share, seen.current()) {
+        return format!("polls {path}, and there is no document");
+    }
+    if seen.instance.revision.as_ref() != seen.current() {
         return format!("has not fetched it; unseen for {:.0} s", seen.unseen);
     }
-    if seen.instance.confirmed != provider.revision {
+    if seen.instance.confirmed.as_ref() != seen.current() {
         return format!(
             "fetched it, but has not come back; unseen for {:.0} s",
             seen.unseen

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::document::Revision;
 use crate::registry;
+use crate::state::Share;
 
 use super::interval::{DEFAULT_HOLD, POLL_TIMEOUT};
 use instance::{Instance, Presence};
@@ -43,6 +44,8 @@ pub struct Overview {
     pub seen: Instant,
     /// The revision that it has confirmed.
     pub confirmed: Option<Revision>,
+    /// The share that it polls; none where it polls the whole document.
+    pub share: Option<Arc<Share>>,
     /// The revision that it was seen to route by.
     pub applied: Option<Revision>,
 }
@@ -83,8 +86,10 @@ impl Fleet {
         connection: ConnectionId,
         name: Option<&str>,
         address: IpAddr,
+        share: Option<&Arc<Share>>,
     ) -> Poll {
-        let id = name.map_or_else(|| address.to_string(), str::to_owned);
+        let called = name.map_or_else(|| address.to_string(), str::to_owned);
+        let id = id_of(&called, share);
         let mut poll = Poll {
             fleet: Arc::clone(self),
             id,
@@ -99,9 +104,21 @@ impl Fleet {
         if instances.len() >= MOST && !instances.contains_key(&poll.id) {
             return poll;
         }
+        if !instances.contains_key(&poll.id) {
+            let others = other_paths(&instances, &called, share);
+            if name.is_some() && !others.is_empty() {
+                tracing::warn!(
+                    instance = called,
+                    path = path_of(share),
+                    ?others,
+                    "another path is polled under the same name, or was just now: give each Traefik a name of its own in \
+                     X-Traefik-Instance"
+                );
+            }
+        }
         let instance = instances
             .entry(poll.id.clone())
-            .or_insert_with(|| Instance::new(address, now));
+            .or_insert_with(|| Instance::new(called, share.cloned(), address, now));
         let before = instance.confirmed().cloned();
         poll.last_sent = instance.arrives(connection, address, now);
         poll.cut = instance.cut.hold();
@@ -213,8 +230,8 @@ impl Fleet {
         let now = Instant::now();
         let instances = self.lock();
         instances
-            .iter()
-            .map(|(id, instance)| instance.overview(id, now))
+            .values()
+            .map(|instance| instance.overview(others_of(&instances, instance), now))
             .collect()
     }
 
@@ -223,8 +240,8 @@ impl Fleet {
         let now = Instant::now();
         let instances = self.lock();
         instances
-            .iter()
-            .map(|(id, instance)| instance.entry(id, now))
+            .values()
+            .map(|instance| instance.entry(others_of(&instances, instance), now))
             .collect()
     }
 
@@ -233,19 +250,32 @@ impl Fleet {
         self.lock().len()
     }
 
-    /// The instances that have fetched this revision and were not seen yet to route by it.
-    pub fn unapplied(&self, revision: &Revision) -> Vec<String> {
+    /// The instances that have fetched the current document, or their share of it, and were not seen yet to route by it;
+    /// and its revision. That of the whole document is given.
+    pub fn unapplied(&self, whole: Option<&Revision>) -> Vec<(String, Revision)> {
         let instances = self.lock();
-        let unapplied = instances.iter().filter(|(_, instance)| {
-            instance.revision.as_ref() == Some(revision)
-                && instance.applied.as_ref() != Some(revision)
+        let unapplied = instances.iter().filter_map(|(id, instance)| {
+            let current = instance.current(whole)?;
+            let is = |revision: &Option<Revision>| revision.as_ref() == Some(&current);
+            (is(&instance.revision) && !is(&instance.applied)).then(|| (id.clone(), current))
         });
-        unapplied.map(|(id, _)| id.clone()).collect()
+        unapplied.collect()
     }
 
-    /// From where the instance of this name polled last, where there is one.
-    pub fn address(&self, id: &str) -> Option<IpAddr> {
-        self.lock().get(id).map(|instance| instance.address)
+    /// From where the instance of this name polled last, where there is one, and the revision that it is to have. That of
+    /// the whole document is given.
+    pub fn wanted(&self, id: &str, whole: Option<&Revision>) -> Option<(IpAddr, Option<Revision>)> {
+        let instances = self.lock();
+        let instance = instances.get(id)?;
+        Some((instance.address, instance.current(whole)))
+    }
+
+    /// The shares that are polled, each once.
+    pub fn shares(&self) -> Vec<Arc<Share>> {
+        let instances = self.lock();
+        let shares = instances.values().filter_map(|i| i.share.as_ref());
+        let shares: BTreeMap<_, _> = shares.map(|share| (share.path(), share)).collect();
+        shares.into_values().cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Instance>> {
@@ -254,6 +284,38 @@ impl Fleet {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// By what an instance is known: who polls another path is another one.
+fn id_of(called: &str, share: Option<&Arc<Share>>) -> String {
+    match share {
+        Some(share) => format!("{called} {}", share.path()),
+        None => called.to_owned(),
+    }
+}
+
+/// What it polls.
+fn path_of(share: Option<&Arc<Share>>) -> &str {
+    share.map_or("/traefik", |share| share.path())
+}
+
+fn others_of(instances: &BTreeMap<String, Instance>, instance: &Instance) -> Vec<String> {
+    other_paths(instances, &instance.called, instance.share.as_ref())
+}
+
+/// Other paths that are polled under a name, by another Traefik therefore.
+fn other_paths(
+    instances: &BTreeMap<String, Instance>,
+    called: &str,
+    share: Option<&Arc<Share>>,
+) -> Vec<String> {
+    let begin = format!("{called} /");
+    let shares = instances.range(begin.clone()..);
+    let shares = shares.take_while(|(id, _)| id.starts_with(&begin));
+    let all = instances.get_key_value(called).into_iter().chain(shares);
+    let paths = all.map(|(_, other)| path_of(other.share.as_ref()));
+    let others = paths.filter(|path| *path != path_of(share));
+    others.map(str::to_owned).collect()
 }
 
 impl Poll {
@@ -281,6 +343,12 @@ impl Poll {
         if news == Some(true) {
             self.fleet.changed.send_replace(());
         }
+    }
+
+    /// The poll is answered without a document: there is none any more.
+    pub fn refuse(mut self) {
+        self.answered = true;
+        self.tell(|instance| instance.breaks(self.connection, Instant::now()));
     }
 
     /// Tells the instance something, where it is known.

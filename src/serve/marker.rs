@@ -72,10 +72,11 @@ pub async fn ask_all(shared: Arc<Shared>) {
     // It lasts as long as the fleet that tells of changes.
     while changes.changed().await.is_ok() {
         let serving = shared.state.serving();
-        let (Some(_), Some(document)) = (&serving.config.marker, &serving.document) else {
+        if serving.config.marker.is_none() {
             continue;
-        };
-        for id in shared.fleet.unapplied(&document.revision) {
+        }
+        let whole = serving.document.as_ref().map(|document| &document.revision);
+        for (id, revision) in shared.fleet.unapplied(whole) {
             let mut being_asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
             if !being_asked.insert(id.clone()) {
                 continue;
@@ -83,7 +84,6 @@ pub async fn ask_all(shared: Arc<Shared>) {
             drop(being_asked);
             let (shared, asked) = (Arc::clone(&shared), Arc::clone(&asked));
             let places = Arc::clone(&places);
-            let revision = document.revision.clone();
             tokio::spawn(async move {
                 let applied = ask_until_applied(&shared, &places, &id, &revision).await;
                 asked
@@ -161,12 +161,10 @@ async fn ask_until_applied(
 fn address(shared: &Shared, id: &str, revision: &Revision) -> Option<SocketAddr> {
     let serving = shared.state.serving();
     let port = serving.config.marker.as_ref()?.port;
-    let current = &serving.document.as_ref()?.revision;
-    if current != revision || *shared.stopping.borrow() {
-        return None;
-    }
-    let ip = shared.fleet.address(id)?;
-    Some(SocketAddr::new(ip, port))
+    let whole = serving.document.as_ref().map(|document| &document.revision);
+    let (ip, current) = shared.fleet.wanted(id, whole)?;
+    let wanted = current.as_ref() == Some(revision) && !*shared.stopping.borrow();
+    wanted.then_some(SocketAddr::new(ip, port))
 }
 
 /// Asks once, over a connection that is kept for the next time.

@@ -54,7 +54,11 @@ pub fn text(shared: &Shared) -> String {
     let disabled = Family::<Labels, Gauge<u64, AtomicU64>>::default();
     for instance in shared.fleet.overview() {
         let labels = vec![("instance", instance.entry.id.clone())];
-        let has = current.is_some() && instance.confirmed.as_ref() == current;
+        let current = match &instance.share {
+            Some(share) => share.revision(),
+            None => current.cloned(),
+        };
+        let has = current.is_some() && instance.confirmed == current;
         if let Some(routers) = &instance.entry.routers {
             let count = routers.disabled.len() + routers.more;
             disabled.get_or_create(&labels).set(count as u64);

@@ -4,7 +4,7 @@
 //! It has a connection of its own, so that no write delays the news of a change.
 
 use std::cmp::Reverse;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -182,10 +182,24 @@ async fn connect(shared: &Shared, store: &Store) -> Result<Session, StoreError> 
     store.connect(key.unwrap_or_default()).await
 }
 
+/// By stack, the shares that instances poll and that have it: by their path the revision of each.
+fn shares(shared: &Shared) -> BTreeMap<String, BTreeMap<String, Option<String>>> {
+    let mut shares: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for share in shared.fleet.shares() {
+        let revision = share.revision().map(|revision| revision.to_string());
+        for stack in share.stacks() {
+            let of_stack = shares.entry(stack).or_default();
+            of_stack.insert(share.path().to_owned(), revision.clone());
+        }
+    }
+    shares
+}
+
 /// What this provider says of each stack; first of those whose traffic has changed last, because somebody may wait.
 fn reports(shared: &Shared, stopped: bool) -> Vec<(String, Report)> {
     let serving = shared.state.serving();
     let document = serving.document.as_ref();
+    let mut shares = shares(shared);
     let mut reports: Vec<_> = serving
         .config
         .stacks
@@ -200,6 +214,7 @@ fn reports(shared: &Shared, stopped: bool) -> Vec<(String, Report)> {
                 traffic: known.map(|known| known.traffic.to_string()),
                 since: known.and_then(StackState::chosen_since),
                 revision: document.map(|document| document.revision.to_string()),
+                shares: shares.remove(name).unwrap_or_default(),
                 problem: serving.problems.get(name).cloned(),
                 marker: serving.config.marker.is_some(),
             };

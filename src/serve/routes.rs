@@ -3,6 +3,7 @@
 //! | route | answer |
 //! | --- | --- |
 //! | `GET /traefik` | the document, held while it is what the connection was last sent; 503 while there is none |
+//! | `GET /traefik/{stacks}` | the same of some stacks only, with commas between them; 404 where there is no such stack |
 //! | `GET /status` | what runs, as JSON |
 //! | `GET /healthz` | 200 while the process lives |
 //! | `GET /readyz` | 200 while there is a document to serve |
@@ -24,15 +25,20 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use super::fleet::ConnectionId;
 use super::{Shared, access, hold, metrics, status, switch};
 use crate::document::{Document, Revision};
+use crate::state::{NoShare, Share};
 
 /// The header by which an instance says who it is, set by Traefik's `providers.http.headers`.
 const INSTANCE_HEADER: &str = "x-traefik-instance";
+
+/// What the path of a share begins with.
+const SHARES: &str = "/traefik/";
 
 /// The longest name of an instance.
 const MAX_INSTANCE_NAME: usize = 128;
 
 /// The paths that there are, for those who ask for another one.
-const PATHS: &str = "/traefik, /status, /healthz, /readyz, /metrics, /stacks/{stack}/traffic";
+const PATHS: &str =
+    "/traefik, /traefik/{stacks}, /status, /healthz, /readyz, /metrics, /stacks/{stack}/traffic";
 
 /// An answer. All of them are small or shared, and complete at once.
 pub type Answer = Response<Full<Bytes>>;
@@ -60,6 +66,7 @@ pub async fn answer(
     let guarded = match path {
         "/healthz" | "/readyz" => false,
         "/traefik" | "/status" | "/metrics" => true,
+        _ if path.starts_with(SHARES) => true,
         _ => {
             let text = format!(
                 "there is nothing at `{}`; there are {PATHS}\n",
@@ -74,13 +81,23 @@ pub async fn answer(
     if guarded && !shared.access.may_read(request.headers()) {
         return Ok(access::unauthorized());
     }
+    let share = path
+        .strip_prefix(SHARES)
+        .map(|names| shared.state.share(names));
+    let share = match share.transpose() {
+        Ok(share) => share,
+        Err(error) => return Ok(no_share(&error)),
+    };
+    let path = if share.is_some() { "/traefik" } else { path };
     Ok(match path {
         // Whoever asks for the head alone gets no document, so it is no poll.
-        "/traefik" if request.method() == Method::HEAD => match &shared.state.serving().document {
-            Some(document) => answer_with(document, &if_none_match(request.headers())),
-            None => not_ready(),
-        },
-        "/traefik" => traefik(shared, connection, peer, request).await,
+        "/traefik" if request.method() == Method::HEAD => {
+            match document(shared, share.as_deref()) {
+                Some(document) => answer_with(&document, &if_none_match(request.headers())),
+                None => no_document(shared, share.as_deref()),
+            }
+        }
+        "/traefik" => traefik(shared, connection, peer, share, request).await,
         "/status" => json(status::status(shared)),
         "/metrics" => {
             let mut answer = plain(StatusCode::OK, metrics::text(shared));
@@ -97,7 +114,38 @@ pub async fn answer(
 
 const NOT_READY: &str = "no document to serve yet: the store has not told the traffic, and the state directory does not know it";
 
-/// A poll of Traefik's HTTP provider.
+/// Whether an instance can be told by this name: the paths of shares make names in the fleet.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_INSTANCE_NAME && !name.contains(SHARES)
+}
+
+/// What there is to serve now.
+fn document(shared: &Shared, share: Option<&Share>) -> Option<Document> {
+    match share {
+        Some(share) => share.document(),
+        None => shared.state.serving().document.clone(),
+    }
+}
+
+/// There is nothing to serve, and nothing is guessed: not yet, or not any more.
+fn no_document(shared: &Shared, share: Option<&Share>) -> Answer {
+    let config = &shared.state.serving().config;
+    match share.map(|share| share.check(config)) {
+        Some(Err(error)) => no_share(&error),
+        _ => not_ready(),
+    }
+}
+
+/// There is no such share. Traefik keeps what it has.
+fn no_share(error: &NoShare) -> Answer {
+    let status = match error {
+        NoShare::Unknown(..) => StatusCode::NOT_FOUND,
+        NoShare::TooMany => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    plain(status, format!("{error}\n"))
+}
+
+/// A poll of Traefik's HTTP provider, for the whole document or a share of it.
 ///
 /// It ends with a change, with the end of the hold, or with the provider's stop; in each case with the whole document.
 /// A peer that goes away drops it, and the fleet takes note.
@@ -105,6 +153,7 @@ async fn traefik(
     shared: &Arc<Shared>,
     connection: ConnectionId,
     peer: SocketAddr,
+    share: Option<Arc<Share>>,
     request: Request<Incoming>,
 ) -> Answer {
     let headers = request.headers();
@@ -112,15 +161,21 @@ async fn traefik(
         .get(INSTANCE_HEADER)
         .and_then(|name| name.to_str().ok())
         .map(str::trim);
-    let name = name.filter(|name| !name.is_empty() && name.len() <= MAX_INSTANCE_NAME);
+    let name = name.filter(|name| is_name(name));
     // Before the document is looked at, so that no change falls between the two.
-    let mut revisions = shared.state.revisions();
+    let mut revisions = match &share {
+        Some(share) => share.revisions(),
+        None => shared.state.revisions(),
+    };
     revisions.mark_unchanged();
     let mut stopping = shared.stopping.subscribe();
-    let mut poll = shared.fleet.arrive(connection, name, peer.ip());
+    let mut poll = shared
+        .fleet
+        .arrive(connection, name, peer.ip(), share.as_ref());
     shared.polls.fetch_add(1, Ordering::Relaxed);
-    let Some(mut document) = shared.state.serving().document.clone() else {
-        return not_ready();
+    let share = share.as_deref();
+    let Some(mut document) = self::document(shared, share) else {
+        return no_document(shared, share);
     };
     let mut ran_out = false;
     let asked = hold::asked(headers).or(shared.hold).unwrap_or(poll.best);
@@ -135,9 +190,11 @@ async fn traefik(
             _ = stopping.wait_for(|stopping| *stopping) => {}
             () = tokio::time::sleep(allowed) => ran_out = true,
         }
-        if let Some(newest) = &shared.state.serving().document {
-            document = newest.clone();
-        }
+        let Some(newest) = self::document(shared, share) else {
+            poll.refuse();
+            return no_document(shared, share);
+        };
+        document = newest;
     }
     poll.answer(&document.revision, ran_out);
     answer_with(&document, &if_none_match)

@@ -50,6 +50,10 @@ struct Store {
 struct Instance {
     id: String,
     address: String,
+    /// What it polls.
+    path: String,
+    /// What else is polled under its name, by another Traefik therefore.
+    other_paths: Vec<String>,
     revision: Option<String>,
     held: bool,
     /// Whether it has fetched the current document and come back for the next one.
@@ -83,7 +87,11 @@ pub fn status(shared: &Shared) -> Status {
     });
     let (clock, now) = (Instant::now(), Timestamp::now());
     let instances = shared.fleet.overview().into_iter().map(|instance| {
-        let has = |revision: &Option<_>| current.is_some() && revision.as_ref() == current;
+        let current = match &instance.share {
+            Some(share) => share.revision(),
+            None => current.cloned(),
+        };
+        let has = |revision: &Option<_>| current.is_some() && *revision == current;
         let ago = SignedDuration::try_from(clock.duration_since(instance.seen)).unwrap_or_default();
         let entry = &instance.entry;
         Instance {
@@ -96,6 +104,8 @@ pub fn status(shared: &Shared) -> Status {
             routers: entry.routers.clone(),
             last_seen: now.checked_sub(ago).unwrap_or(now),
             id: entry.id.clone(),
+            path: entry.share.clone().unwrap_or_else(|| "/traefik".to_owned()),
+            other_paths: entry.other_paths.clone(),
             address: entry.address.clone(),
             revision: entry.revision.clone(),
             held: entry.held,

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::share::Shares;
 use super::{Counters, OutsideChange, Serving, Source, StackState, State, StoreState};
 use crate::certificate::Certificate;
 use crate::config::Config;
@@ -67,6 +68,7 @@ impl Writer {
             serving: ArcSwap::from_pointee(serving),
             revision: watch::Sender::new(None),
             anything: watch::Sender::new(()),
+            shares: Shares::default(),
             counters: Counters::default(),
         });
         let mut writer = Self {
@@ -310,7 +312,10 @@ impl Writer {
         if equal {
             return;
         }
-        self.state.serving.store(Arc::new(serving));
+        let serving = Arc::new(serving);
+        self.state.serving.store(Arc::clone(&serving));
+        let certificate = self.certificate.as_ref();
+        self.state.shares.update(&serving, certificate);
         self.state.revision.send_if_modified(|published| {
             let differs = *published != revision;
             if differs {

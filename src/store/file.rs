@@ -205,7 +205,10 @@ impl Folder {
             let before = all.iter().position(of_this).map(|i| all.swap_remove(i));
             all.retain(|other| now.saturating_sub(other.at) < FORGET_AFTER_MS);
             let list = match instances {
-                Some(instances) => Some(instances.to_owned()),
+                Some(instances) => {
+                    let concerned = instances.iter().filter(|i| report.concerns(i));
+                    Some(concerned.cloned().collect())
+                }
                 None => before.map(|before| before.instances),
             };
             let Some(instances) = list else {

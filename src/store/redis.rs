@@ -330,8 +330,8 @@ impl Connection {
         reports: &[(String, Report)],
         instances: Option<&[Instance]>,
     ) -> Result<bool, StoreError> {
-        let list = instances.map(serde_json::to_string).transpose();
-        let list = list.map_err(StoreError::refused)?;
+        let all = instances.map(serde_json::to_string).transpose();
+        let all = all.map_err(StoreError::refused)?;
         let mut listed = true;
         let mut failed = None;
         for reports in reports.chunks(REPORTS_AT_ONCE) {
@@ -340,9 +340,17 @@ impl Connection {
             for (key, report) in reports {
                 let field = list_field(&report.provider);
                 let json = serde_json::to_string(report).map_err(StoreError::refused)?;
+                let list = match instances {
+                    Some(instances) if !instances.iter().all(|i| report.concerns(i)) => {
+                        let concerned: Vec<_> =
+                            instances.iter().filter(|i| report.concerns(i)).collect();
+                        Some(serde_json::to_string(&concerned).map_err(StoreError::refused)?)
+                    }
+                    _ => all.clone(),
+                };
                 pipeline.cmd("EVAL").arg(REPORT).arg(1);
                 pipeline.arg(registry_key(key)).arg(&report.provider);
-                pipeline.arg(json).arg(field).arg(&list);
+                pipeline.arg(json).arg(field).arg(list);
             }
             let answers: Vec<RedisResult<i64>> = pipeline
                 .query_async(&mut self.redis)
@@ -350,7 +358,7 @@ impl Connection {
                 .map_err(write_error)?;
             for answer in answers {
                 match answer {
-                    Ok(new) => listed &= new == 0 || list.is_some(),
+                    Ok(new) => listed &= new == 0 || instances.is_some(),
                     Err(error) => failed = failed.or(Some(write_error(error))),
                 }
             }

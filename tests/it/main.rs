@@ -29,6 +29,7 @@ mod listener;
 mod preview;
 mod properties;
 mod readme;
+mod share;
 mod state;
 mod store;
 mod support;

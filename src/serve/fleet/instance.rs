@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{ConnectionId, Overview};
@@ -9,6 +10,7 @@ use crate::document::Revision;
 use crate::registry;
 use crate::serve::hold::Cut;
 use crate::serve::interval::{DEFAULT_HOLD, Interval};
+use crate::state::Share;
 
 /// What an instance is allowed beyond its hold and cadence before it is gone: a busy host's hiccup.
 const GRACE: Duration = Duration::from_secs(8);
@@ -35,6 +37,10 @@ pub(super) enum Presence {
 /// One instance. What happens to it is told with the time at which it did, and in the order of these times.
 #[derive(Debug)]
 pub(super) struct Instance {
+    /// Its name, or its address.
+    pub(super) called: String,
+    /// The share that it polls; none where it polls the whole document.
+    pub(super) share: Option<Arc<Share>>,
     pub(super) address: IpAddr,
     /// Whether it has a name, or has come back on a connection: whoever looks in once with curl is no instance.
     pub(super) known: bool,
@@ -69,8 +75,15 @@ pub(super) struct Connection {
 }
 
 impl Instance {
-    pub(super) fn new(address: IpAddr, now: Instant) -> Self {
+    pub(super) fn new(
+        called: String,
+        share: Option<Arc<Share>>,
+        address: IpAddr,
+        now: Instant,
+    ) -> Self {
         Self {
+            called,
+            share,
             address,
             known: false,
             connections: HashMap::new(),
@@ -256,12 +269,22 @@ impl Instance {
         unseen + self.pauses() + GRACE
     }
 
-    pub(super) fn entry(&self, id: &str, now: Instant) -> registry::Instance {
+    /// The revision that it is to have; that of the whole document is given.
+    pub(super) fn current(&self, whole: Option<&Revision>) -> Option<Revision> {
+        match &self.share {
+            Some(share) => share.revision(),
+            None => whole.cloned(),
+        }
+    }
+
+    pub(super) fn entry(&self, other_paths: Vec<String>, now: Instant) -> registry::Instance {
         let text =
             |revision: Option<&Revision>| revision.map(|revision| revision.as_str().to_owned());
         registry::Instance {
-            id: id.to_owned(),
+            id: self.called.clone(),
             address: self.address.to_string(),
+            share: self.share.as_ref().map(|share| share.path().to_owned()),
+            other_paths,
             revision: text(self.revision.as_ref()),
             held: self.held(),
             confirmed: text(self.confirmed()),
@@ -275,9 +298,10 @@ impl Instance {
         }
     }
 
-    pub(super) fn overview(&self, id: &str, now: Instant) -> Overview {
+    pub(super) fn overview(&self, other_paths: Vec<String>, now: Instant) -> Overview {
         Overview {
-            entry: self.entry(id, now),
+            entry: self.entry(other_paths, now),
+            share: self.share.clone(),
             seen: self.seen,
             confirmed: self.confirmed().cloned(),
             applied: self.applied.clone(),

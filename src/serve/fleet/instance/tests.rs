@@ -31,7 +31,7 @@ impl Told {
     fn new() -> Self {
         let now = Instant::now();
         Self {
-            instance: Instance::new(ADDRESS, now),
+            instance: Instance::new("edge".to_owned(), None, ADDRESS, now),
             connection: 0,
             now,
         }
@@ -128,7 +128,7 @@ fn how_long_an_instance_is_waited_for() {
         assert_eq!(last, Presence::Lags, "{what}");
         assert_eq!(told.is_after(waited_for + second), Presence::Gone, "{what}");
         assert_eq!(told.is(), Presence::Due, "{what}");
-        let entry = told.instance.entry("edge", told.now);
+        let entry = told.instance.entry(Vec::new(), told.now);
         assert_eq!(entry.gone_after, waited_for.as_secs_f64(), "{what}");
         assert_eq!(entry.seen, 0.0, "{what}");
     }
