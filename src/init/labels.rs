@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::compose::Service;
+use super::middlewares::{Fields, docker_names};
 use super::traefik::{Route, once};
 
 /// What the labels of a service say.
@@ -18,6 +19,8 @@ pub(super) struct Labels {
     pub(super) scheme: Option<String>,
     /// The path that Traefik's health check asks.
     pub(super) health: Option<String>,
+    /// Its middlewares.
+    pub(super) middlewares: BTreeMap<String, Fields>,
     /// The labels that are not taken.
     pub(super) left: Vec<String>,
 }
@@ -55,7 +58,12 @@ impl Labels {
                     _ => false,
                 },
                 ["traefik", "enable"] => true,
-                ["traefik", "http", "middlewares", ..] => true,
+                ["traefik", "http", "middlewares", _, _, ..] => {
+                    let way = parts[4..].iter().map(|part| (*part).to_owned()).collect();
+                    let fields = read.middlewares.entry(parts[3].to_owned()).or_default();
+                    fields.push((way, value.clone()));
+                    true
+                }
                 ["traefik", ..] => false,
                 _ => true,
             };
@@ -88,12 +96,8 @@ fn router(route: &mut Route, field: &[&str], value: &str) -> bool {
         ["service"] => value.clone_into(&mut route.service),
         ["middlewares"] => {
             // They are defined by labels too, which the Docker provider reads.
-            let names = words().map(|name| match name.contains('@') {
-                true => name.to_owned(),
-                false => format!("{name}@docker"),
-            });
-            let names: Vec<_> = names.collect();
-            route.fields.insert("middlewares".to_owned(), json!(names));
+            let names = docker_names(value);
+            route.fields.insert("middlewares".to_owned(), names);
         }
         ["priority"] => match value.parse::<i64>() {
             Ok(priority) => {

@@ -2,8 +2,8 @@
 //!
 //! Each file is read as what it is (`source`): a compose file (`compose`, with `extends`, `ports` and `labels`), a
 //! dynamic file (`traefik`) or Traefik's own configuration (`edge`). The services of the compose files are sorted by
-//! name and color (`stacks`, `colors`); `matching` brings the routers to them (`target`, `verbatim`, `names`). That
-//! makes a `draft`, which is written (`write`, `yaml`) and checked as any config is; what would be refused is taken
+//! name and color (`stacks`, `colors`); `matching` brings the routers to them (`target`, `verbatim`, `names`), and
+//! `middlewares` what those need. That makes a `draft`, which is written (`write`, `yaml`) and checked as any config is; what would be refused is taken
 //! out of it again, and told (`repair`).
 
 mod colors;
@@ -13,6 +13,7 @@ mod edge;
 mod extends;
 mod labels;
 mod matching;
+mod middlewares;
 mod names;
 mod ports;
 mod repair;
@@ -159,6 +160,7 @@ pub fn init(files: &[PathBuf], colors: &[Color], stack: Option<&str>) -> Result<
         notes: &mut notes,
     }
     .services(&mut draft);
+    middlewares::take_over(&mut draft, &groups, &mut notes);
     entry_points(&mut draft, &edge);
     let main = draft.entry_points.first().cloned();
     let main = main.or_else(|| edge.main().map(ToOwned::to_owned));

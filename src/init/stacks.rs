@@ -1,6 +1,6 @@
 //! Stacks: the services of the compose files, each with its colors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Notes;
 use super::colors;
@@ -81,6 +81,8 @@ pub(super) struct Groups {
     pub(super) projects: BTreeMap<Color, String>,
     /// Whether colors are in one file, and so in one project.
     pub(super) together: bool,
+    /// The middlewares that the labels of containers without a color define.
+    pub(super) lasting: BTreeSet<String>,
 }
 
 /// How a dynamic file names a server of a service.
@@ -109,6 +111,8 @@ impl Groups {
             let mut here: Vec<Color> = file_color.clone().into_iter().collect();
             for service in file.services {
                 if is_image(&service, &["traefik"]) {
+                    let labels = Labels::of(&service);
+                    groups.lasting.extend(labels.middlewares.into_keys());
                     edge.add_service(&service);
                     continue;
                 }
@@ -158,7 +162,11 @@ impl Groups {
                 for colored in group.values_mut() {
                     colored.complete(&service);
                 }
-            } else if !is_image(&service, INFRASTRUCTURE) && service.name != "bluegreen" {
+                continue;
+            }
+            let labels = Labels::of(&service);
+            self.lasting.extend(labels.middlewares.into_keys());
+            if !is_image(&service, INFRASTRUCTURE) && service.name != "bluegreen" {
                 notes.add(format!(
                     "{}: `{}` is left out: neither its name nor its file's has a color",
                     service.file, service.name

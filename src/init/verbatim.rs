@@ -111,7 +111,7 @@ fn mentions(service: &Value, name: &str) -> bool {
 }
 
 /// Puts a value into nested mappings.
-fn insert(map: &mut Map<String, Value>, path: &[&str], value: Value) {
+pub(super) fn insert(map: &mut Map<String, Value>, path: &[&str], value: Value) {
     let [key, rest @ ..] = path else { return };
     if rest.is_empty() {
         map.insert((*key).to_owned(), value);

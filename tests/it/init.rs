@@ -248,7 +248,7 @@ async fn labels_say_what_is_routed() {
     assert_eq!(web.health.as_deref(), Some("/up"));
     assert_eq!(
         Value::from(web.router.clone()),
-        json!({ "middlewares": ["auth@docker", "gzip@file"], "tls": { "certResolver": "le" }, "entryPoints": ["web", "websecure"] })
+        json!({ "middlewares": ["auth", "gzip@file"], "tls": { "certResolver": "le" }, "entryPoints": ["web", "websecure"] })
     );
     // The colors' services have one name: only their containers tell them apart.
     assert_eq!(
@@ -416,6 +416,63 @@ tls:
             "taken as `elsewhere@file`",
         ],
     );
+}
+
+#[tokio::test]
+async fn a_middleware_of_a_colors_containers_outlives_them() {
+    let labels = |color: &str, average: u8| {
+        format!(
+            r#"services:
+  api-{color}:
+    image: x
+    ports: ['80']
+    labels:
+      traefik.http.routers.api-{color}.rule: Host(`a`)
+      traefik.http.routers.api-{color}.middlewares: all, edge, Gone
+      traefik.http.middlewares.all.chain.middlewares: ratelimit,gzip, elsewhere@file
+      traefik.http.middlewares.RateLimit.ratelimit.average: "1"
+      traefik.http.middlewares.ratelimit.ratelimit.AVERAGE: "{average}"
+      traefik.http.middlewares.ratelimit.rateLimit.sourceCriterion.ipStrategy.excludedips: 127.0.0.1,10.0.0.1
+      traefik.http.middlewares.gzip.compress: "true"
+      traefik.http.middlewares.gone.headers.customrequestheaders.X-Gone: "1"
+"#
+        )
+    };
+    let proxy = "services: { traefik: { image: traefik, labels: { traefik.http.middlewares.edge.compress: true } } }";
+    let (blue, green) = (labels("blue", 100), labels("green", 90));
+    let dir = folder(&[
+        ("compose.blue.yml", &blue),
+        ("compose.green.yml", &green),
+        ("proxy.yml", proxy),
+    ]);
+    let files = ["compose.blue.yml", "compose.green.yml", "proxy.yml"];
+    let (config, Output { stderr, stdout, .. }) = init(dir.path(), &files).await;
+    let api = config.stacks.values().next().unwrap().services["api"].clone();
+    assert_eq!(
+        api.router["middlewares"],
+        json!(["all", "edge@docker", "Gone@docker"]),
+        "{stdout}"
+    );
+    assert_eq!(
+        config.traefik["http"]["middlewares"],
+        json!({
+            "all": { "chain": { "middlewares": ["ratelimit", "gzip", "elsewhere@file"] } },
+            "gzip": { "compress": "true" },
+            "ratelimit": { "rateLimit": {
+                "average": "100",
+                "sourceCriterion": { "ipStrategy": { "excludedIPs": "127.0.0.1,10.0.0.1" } },
+            } },
+        })
+    );
+    contains(
+        &stderr,
+        &[
+            "the middleware `ratelimit` is defined by the labels of api-blue (blue), and would end with that container: it is taken over below `traefik`",
+            "the middleware `ratelimit` is another one in green: that of api-blue (blue) is taken",
+            "the middleware `Gone@docker` is not defined in these files",
+        ],
+    );
+    assert!(!stderr.contains("edge@docker"), "{stderr}");
 }
 
 #[tokio::test]
