@@ -61,11 +61,7 @@ impl fmt::Display for Entry {
         } = self;
         write!(f, "{at:.0}  {from} → {to}  by {by}")?;
         if !why.is_empty() {
-            // It may come from anywhere, and goes to a terminal.
-            let printable = why
-                .chars()
-                .map(|c| if c.is_control() { '\u{fffd}' } else { c });
-            write!(f, ": {}", printable.collect::<String>())?;
+            write!(f, ": {why}")?;
         }
         Ok(())
     }

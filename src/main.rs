@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    bluegreen::commands::Arguments::parse().run()
+    bluegreen::commands::usage::parse().run()
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::progress::Progress;
 use super::{Common, print, talk};
+use crate::printable::beginning;
 use crate::verify::measure::Told;
 use crate::verify::report::Line;
 
@@ -58,7 +59,7 @@ impl Board {
         match told {
             Told::Again { kind, name, detail } => {
                 let first = detail.lines().next().unwrap_or_default();
-                let short = first.chars().take(LONGEST).collect();
+                let short = beginning(first, LONGEST);
                 state.again.insert(format!("{kind} {name}"), short);
             }
             Told::Line(line) => {
@@ -80,11 +81,12 @@ impl Board {
     }
 
     fn show(&self, line: &Line) {
-        match self.lines {
-            Lines::Print => print(&line.to_string()),
-            Lines::Talk => talk(&line.to_string()),
-            Lines::Wrong if !line.outcome.is_good() => talk(&line.to_string()),
-            Lines::Wrong | Lines::Keep => {}
-        }
+        let put: fn(&str) = match self.lines {
+            Lines::Print => print,
+            Lines::Talk => talk,
+            Lines::Wrong if !line.outcome.is_good() => talk,
+            Lines::Wrong | Lines::Keep => return,
+        };
+        line.rows().iter().for_each(|row| put(row));
     }
 }

@@ -346,14 +346,14 @@ pub(super) fn text(traffic: Option<&Traffic>) -> String {
     traffic.map_or_else(|| "unknown".to_owned(), ToString::to_string)
 }
 
-/// A reading in words; garbage is shown shortened and escaped.
+/// A reading in words; garbage is shown shortened.
 pub fn shown(reading: &Reading) -> String {
     match reading {
         Reading::Missing => "gone".to_owned(),
         Reading::WrongType(_) => "not a string".to_owned(),
         Reading::Value(value) => {
             let text = String::from_utf8_lossy(&value[..value.len().min(40)]);
-            format!("`{}`", text.trim().escape_debug())
+            format!("`{}`", text.trim())
         }
     }
 }

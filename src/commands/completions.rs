@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Arguments, Failure, print};
+use super::{Arguments, Failure, print_as_it_is};
 
 /// Prints the completions for a shell.
 ///
@@ -24,7 +24,7 @@ impl Completions {
         let Self { shell } = self;
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Arguments::command(), "bluegreen", &mut script);
-        print(String::from_utf8_lossy(&script).trim_end());
+        print_as_it_is(String::from_utf8_lossy(&script).trim_end());
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use super::applied::{Asker, Proof};
 use super::care::talk_unless_quiet;
 use super::change::{Change, text};
 use super::{talk, write_out};
+use crate::printable::{self, Printable};
 use crate::traffic::Traffic;
 use crate::verify::report::Report;
 
@@ -34,6 +35,7 @@ pub(super) struct Done {
 /// What there is to say of what was done, once everything is.
 #[must_use = "it is printed last"]
 pub(super) struct Said {
+    /// Printable already.
     text: Option<String>,
     nobody_polls: bool,
 }
@@ -45,9 +47,8 @@ impl Said {
             return;
         };
         if let Err(error) = write_out(&text) {
-            talk(&format!(
-                "it is done, but stdout can't be written: {error}\n{text}"
-            ));
+            talk(&format!("it is done, but stdout can't be written: {error}"));
+            text.lines().for_each(talk);
         }
         if self.nobody_polls {
             talk("note: no Traefik polls any provider: nobody had to confirm");
@@ -66,7 +67,8 @@ impl Change<'_> {
     /// What there is to say of what was done; `more` goes into the JSON object.
     pub(super) fn said(&self, done: &Done, more: Value) -> Said {
         if !self.common.json {
-            let sentence = (!self.common.quiet).then(|| self.sentence(done));
+            let sentence = || Printable(&self.sentence(done)).to_string();
+            let sentence = (!self.common.quiet).then(sentence);
             return Said {
                 text: sentence,
                 nobody_polls: matches!(&done.instances, Some((names, _)) if names.is_empty()),
@@ -87,7 +89,7 @@ impl Change<'_> {
             object.extend(more);
         }
         Said {
-            text: Some(format!("{object:#}")),
+            text: Some(printable::json(&format!("{object:#}"))),
             nobody_polls: false,
         }
     }

@@ -16,7 +16,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::{Common, Exit, Failure, block_on, print};
+use super::{Common, Exit, Failure, block_on, print, talk};
 use crate::serve::tls;
 
 /// Longer than any answer of `/readyz`, in bytes.
@@ -37,7 +37,7 @@ pub struct Healthcheck {
         value_name = "ADDRESS"
     )]
     listen: String,
-    /// The certificate that `serve` shows; no other one is taken
+    /// The certificate of `serve`: it speaks TLS. Another one is taken, too, and said
     #[arg(long, env = "BLUEGREEN_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<PathBuf>,
 }
@@ -85,7 +85,7 @@ impl Healthcheck {
 /// What came of asking.
 enum Answer {
     Ready,
-    /// It speaks TLS with the right certificate, and answers only those that have one themselves.
+    /// It speaks TLS, and answers only those that have a certificate themselves.
     CertificateRequired,
     Not(StatusCode, String),
 }
@@ -108,9 +108,20 @@ async fn ask(address: &str, certificate: Option<&Path>) -> io::Result<Answer> {
     let Some(certificate) = certificate else {
         return ready(address, stream).await;
     };
-    // No name is checked: the certificate itself is.
     let name = ServerName::IpAddress(stream.peer_addr()?.ip().into());
-    let stream = tls::connector(certificate)?.connect(name, stream).await?;
+    // Nothing secret is told, and nothing but health is asked: a certificate that was replaced, and that the provider
+    // has yet to take over or refuses, makes it no less healthy.
+    let stream = tls::connector_to_anybody().connect(name, stream).await?;
+    let shown = stream.get_ref().1.peer_certificates();
+    let shown = shown.and_then(<[_]>::first);
+    match tls::certificates(certificate) {
+        Ok(given) if given.first() == shown => {}
+        Ok(_) => talk(&format!(
+            "note: it shows another certificate than {} holds",
+            certificate.display()
+        )),
+        Err(error) => talk(&format!("note: {error}")),
+    }
     match ready(address, stream).await {
         Err(error) if certificate_required(&error) => Ok(Answer::CertificateRequired),
         answer => answer,

@@ -1,14 +1,14 @@
 //! `init`.
 
 use std::fs::Permissions;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 
-use super::{Common, Exit, Failure, print, print_json, talk};
+use super::{Common, Exit, Failure, print_as_it_is, print_json, talk, talk_report};
 use crate::color::Color;
 use crate::config::Servers;
 use crate::init::{self, Problem, Written};
@@ -78,7 +78,7 @@ impl Init {
                 "unknown": written.unknown.iter().map(|(line, text)| json!({ "line": line, "text": text })).collect::<Vec<_>>(),
                 "variables": written.variables.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             })),
-            (false, true) => print(written.text.trim_end()),
+            (false, true) => print_as_it_is(written.text.trim_end()),
             (false, false) => {}
         }
         if !common.quiet {
@@ -90,11 +90,12 @@ impl Init {
 
 fn failure(problem: Problem) -> Failure {
     if let Some(report) = &problem.report {
-        talk(report.render(std::io::stderr().is_terminal()).trim_end());
+        talk_report(report);
     }
     Failure {
         exit: Exit::Usage,
         message: problem.message,
+        details: problem.details,
         hint: problem.hint,
         checks: None,
     }
@@ -167,7 +168,7 @@ fn tell(written: &Written, path: Option<&PathBuf>) {
             let servers: Vec<_> = servers.collect();
             talk(&format!(
                 "  {name}  {}  {}",
-                service.rule.replace(char::is_control, " "),
+                service.rule,
                 servers.join("  ")
             ));
         }
@@ -188,7 +189,7 @@ fn tell(written: &Written, path: Option<&PathBuf>) {
     if path.is_some() {
         talk(&format!("{shown} is written"));
     }
-    talk(&next(written, path));
+    next(written, path).lines().for_each(talk);
 }
 
 /// What to do next.

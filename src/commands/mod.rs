@@ -19,6 +19,7 @@ pub mod holder;
 pub mod init;
 pub mod interrupt;
 pub mod plan;
+mod print;
 pub mod progress;
 pub mod render;
 pub mod rollback;
@@ -26,13 +27,13 @@ pub mod schema;
 pub mod serve;
 mod stage;
 pub mod status;
+pub mod usage;
 pub mod verify;
 mod view;
 pub mod wait;
 mod wrong;
 
 use std::ffi::OsStr;
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -40,11 +41,14 @@ use std::time::Duration;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use serde::Serialize;
 
 use crate::config::{self, Config, Stack};
+use crate::secret;
 use crate::store::{InvalidStore, Store, StoreError};
 use crate::verify::report::Report;
+use print::{
+    print, print_as_it_is, print_json, print_json_line, print_lines, talk, talk_report, write_out,
+};
 
 /// Switches a whole stack of services between its blue and its green deployment behind Traefik.
 ///
@@ -184,6 +188,8 @@ pub struct Failure {
     pub exit: Exit,
     /// What went wrong, and where.
     pub message: String,
+    /// What there is to say of it in lines of their own.
+    pub details: Vec<String>,
     /// What to do.
     pub hint: Option<String>,
     /// What was verified before, for the JSON object.
@@ -196,6 +202,7 @@ impl Failure {
         Self {
             exit,
             message: message.into(),
+            details: Vec::new(),
             hint: None,
             checks: None,
         }
@@ -271,6 +278,9 @@ impl Arguments {
                         "error": failure.message,
                         "hint": failure.hint,
                     });
+                    if !failure.details.is_empty() {
+                        object["details"] = failure.details.clone().into();
+                    }
                     if let Some(checks) = &failure.checks {
                         object["checks"] = checks.json();
                     }
@@ -278,6 +288,9 @@ impl Arguments {
                 }
                 if !failure.message.is_empty() {
                     talk(&format!("error: {}", failure.message));
+                }
+                for line in &failure.details {
+                    talk(&format!("  {line}"));
                 }
                 if let Some(hint) = &failure.hint {
                     talk(&format!("hint: {hint}"));
@@ -295,16 +308,15 @@ impl Common {
     ///
     /// A [`Failure`] with all its mistakes, which are printed here.
     pub fn load(&self) -> Result<Config, Failure> {
-        let color = std::io::stderr().is_terminal();
         match load_config(&self.config) {
             Ok(loaded) => {
                 if !loaded.warnings.is_empty() && !self.quiet {
-                    talk(loaded.warnings.render(color).trim_end());
+                    talk_report(&loaded.warnings);
                 }
                 Ok(loaded.config)
             }
             Err(report) => {
-                talk(report.render(color).trim_end());
+                talk_report(&report);
                 let mistakes = report
                     .mistakes()
                     .iter()
@@ -367,7 +379,7 @@ impl Common {
 
 /// Loads a config with this process's environment.
 pub(crate) fn load_config(path: &Path) -> Result<config::Loaded, config::Report> {
-    config::load(path, &|name| std::env::var(name).ok())
+    config::load(path, &secret::variable)
 }
 
 /// Runs a command's async part on one thread: it waits more than it computes.
@@ -392,35 +404,4 @@ fn use_ring() {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-}
-
-/// Prints data to stdout. A reader that has gone, such as `head`, is no failure; data that is lost is one.
-fn print(text: &str) {
-    if let Err(error) = write_out(text) {
-        talk(&format!("error: stdout can't be written: {error}"));
-        std::process::exit(Exit::Failed as i32);
-    }
-}
-
-/// Writes a line to stdout, where a reader is left.
-fn write_out(text: &str) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
-}
-
-/// Prints one JSON object to stdout.
-fn print_json(value: &impl Serialize) {
-    match serde_json::to_string_pretty(value) {
-        Ok(text) => print(&text),
-        Err(error) => talk(&format!("error: {error}")),
-    }
-}
-
-/// Prints talk to stderr.
-fn talk(text: &str) {
-    let mut stderr = std::io::stderr().lock();
-    writeln!(stderr, "{text}").ok();
 }

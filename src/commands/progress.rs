@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use rustix::termios::tcgetwinsize;
 
+use crate::printable::Printable;
+
 /// A wait that is over sooner shows nothing.
 const PATIENCE: Duration = Duration::from_millis(400);
 
@@ -41,7 +43,7 @@ impl Progress {
         }
         let mut stderr = std::io::stderr().lock();
         if self.live {
-            let line = format!("{} s: {what}", self.since.elapsed().as_secs());
+            let line = format!("{} s: {}", self.since.elapsed().as_secs(), Printable(what));
             // One that is broken in two could not be taken away again.
             let width = tcgetwinsize(&stderr).map_or(0, |size| usize::from(size.ws_col));
             let width = if width == 0 { USUAL_WIDTH } else { width };
@@ -57,7 +59,7 @@ impl Progress {
             .as_ref()
             .is_none_or(|(at, text)| text != what && at.elapsed() >= LINE_EVERY);
         if due {
-            writeln!(stderr, "{what}").ok();
+            writeln!(stderr, "{}", Printable(what)).ok();
             self.shown = Some((Instant::now(), what.to_owned()));
         }
     }

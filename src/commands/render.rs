@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 
 use clap::Args;
 
-use super::{Common, Exit, Failure, print, talk};
+use super::{Common, Exit, Failure, print_as_it_is, print_json, talk};
 use crate::document;
 use crate::traffic::Traffic;
 
@@ -45,9 +45,9 @@ impl Render {
         if std::io::stdout().is_terminal()
             && let Ok(value) = serde_json::from_str::<serde_json::Value>(&text)
         {
-            print(&format!("{value:#}"));
+            print_json(&value);
         } else {
-            print(&text);
+            print_as_it_is(&text);
         }
         Ok(())
     }

@@ -2,14 +2,17 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::TlsAcceptor;
 
 use super::{Common, Exit, Failure, use_ring};
 use crate::log;
 use crate::serve::access::{Access, Token};
+use crate::serve::renewed::Renewed;
 use crate::serve::{Settings, run, tls};
 
 /// Serves the endpoint that Traefik's HTTP provider polls, until SIGTERM.
@@ -17,7 +20,7 @@ use crate::serve::{Settings, run, tls};
 /// Only an explicit, valid value of the key moves traffic. Whatever else happens to the store, the last good traffic
 /// stands; it is also kept in the state directory. SIGHUP and any change of the config file reload it; one with a
 /// mistake is refused. At SIGTERM the polls that are held get their answer before it ends. A socket that systemd
-/// passes is used in the place of --listen.
+/// passes is used in the place of --listen. Certificates, keys and token files that are replaced are taken over, too.
 #[derive(Debug, Args)]
 pub struct Serve {
     /// The address to listen on
@@ -131,11 +134,9 @@ impl Serve {
         };
         use_ring();
         let tls = match (tls_cert, tls_key) {
-            (Some(cert), Some(key)) => Some(tls::acceptor(&cert, &key, tls_client_ca.as_deref())),
+            (Some(cert), Some(key)) => Some(acceptor(cert, key, tls_client_ca)?),
             _ => None,
         };
-        let unusable = |error| Failure::new(Exit::Usage, format!("TLS: {error}"));
-        let tls = tls.transpose().map_err(unusable)?;
         let config = common.load()?;
         let listener = listener(&listen)?;
         let beside = if common.config.is_dir() {
@@ -174,17 +175,33 @@ impl Serve {
 
 /// A token from the command line or from a file.
 fn one_of(
-    what: &str,
+    what: &'static str,
     token: Option<String>,
     file: Option<PathBuf>,
-) -> Result<Option<Token>, Failure> {
+) -> Result<Option<Arc<Renewed<Token>>>, Failure> {
     let token = match (token, file) {
-        (Some(token), _) => Token::new(&token),
-        (None, Some(file)) => Token::from_file(&file),
+        (Some(token), _) => Token::new(&token).map(|token| Renewed::fixed(what, token)),
+        (None, Some(file)) => {
+            Renewed::read(what, vec![file.clone()], move || Token::from_file(&file))
+        }
         (None, None) => return Ok(None),
     };
     let unusable = |error| Failure::new(Exit::Usage, format!("the {what}: {error}"));
-    token.map(Some).map_err(unusable)
+    token.map(Arc::new).map(Some).map_err(unusable)
+}
+
+/// What speaks TLS with these files.
+fn acceptor(
+    certificate: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+) -> Result<Arc<Renewed<TlsAcceptor>>, Failure> {
+    let mut files = vec![certificate.clone(), key.clone()];
+    files.extend(client_ca.clone());
+    let read = move || tls::acceptor(&certificate, &key, client_ca.as_deref());
+    let tls = Renewed::read("TLS certificate", files, read);
+    let unusable = |error| Failure::new(Exit::Usage, format!("TLS: {error}"));
+    tls.map(Arc::new).map_err(unusable)
 }
 
 /// The socket that systemd passes (sd_listen_fds(3)), or a new one.

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::view::View;
-use super::{Common, Exit, Failure, block_on, print, print_json};
+use super::{Common, Exit, Failure, block_on, print_json, print_json_line, print_lines};
 use crate::config::Config;
 use crate::store::{Session, StoreError};
 use crate::verify::health;
@@ -127,17 +127,18 @@ fn show(common: &Common, views: &[View<'_>], watch: bool) {
         let value = json!({ "store": common.store.to_string(), "stacks": stacks });
         // Watched, one object a line.
         if watch {
-            print(&value.to_string())
+            print_json_line(&value)
         } else {
             print_json(&value)
         }
         return;
     }
-    let texts: Vec<_> = views.iter().map(View::text).collect();
-    let home = if watch && std::io::stdout().is_terminal() {
+    // Erase the screen and go to its top (ECMA-48, ED and CUP).
+    let clear = if watch && std::io::stdout().is_terminal() {
         "\x1b[2J\x1b[H"
     } else {
         ""
     };
-    print(&format!("{home}{}", texts.join("\n")));
+    let lines = views.iter().flat_map(View::lines);
+    print_lines(clear, lines);
 }

@@ -1,7 +1,5 @@
 //! What `status` shows of one stack, as text and as JSON.
 
-use std::fmt::Write;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -108,9 +106,9 @@ impl View<'_> {
     }
 
     /// A line for each color whose servers can be asked for their health, and one for each that is not well.
-    fn colors_text(&self) -> String {
+    fn color_lines(&self) -> Vec<String> {
         let traffic = self.traffic();
-        let mut text = String::new();
+        let mut lines = Vec::new();
         for (color, servers) in self
             .servers
             .iter()
@@ -123,17 +121,14 @@ impl View<'_> {
             };
             let well = servers.iter().filter(|(_, why)| why.is_none()).count();
             let of = servers.len();
-            add(
-                &mut text,
-                format_args!("\n  {color}{role}  {well} of {of} servers are well"),
-            );
+            lines.push(format!("  {color}{role}  {well} of {of} servers are well"));
             for (server, why) in servers {
                 if let Some(why) = why {
-                    add(&mut text, format_args!("\n    {server}: {why}"));
+                    lines.push(format!("    {server}: {why}"));
                 }
             }
         }
-        text
+        lines
     }
 
     /// The change that brought this traffic.
@@ -142,9 +137,9 @@ impl View<'_> {
         Some(&newest.entry).filter(|entry| Some(entry.to.as_str()) == traffic)
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(super) fn lines(&self) -> Vec<String> {
         let traffic = self.traffic().map(|traffic| traffic.to_string());
-        let mut text = format!(
+        let mut head = format!(
             "{}: {}",
             self.name,
             traffic.as_deref().unwrap_or("not known")
@@ -156,43 +151,38 @@ impl View<'_> {
                 } else {
                     format!(": {}", entry.why)
                 };
-                add(
-                    &mut text,
-                    format_args!(
-                        "  since {:.0} ({} ago)  by {}{why}",
-                        entry.at,
-                        ago(entry.at),
-                        entry.by
-                    ),
+                head += &format!(
+                    "  since {:.0} ({} ago)  by {}{why}",
+                    entry.at,
+                    ago(entry.at),
+                    entry.by
                 );
             }
             None if self.key.reading == Reading::Missing && self.problem().is_none() => {
-                text.push_str("  (the key has never been set)")
+                head += "  (the key has never been set)";
             }
             None => {}
         }
+        let mut lines = vec![head];
         if let Some(problem) = self.problem() {
-            add(&mut text, format_args!("\n  problem: {problem}"));
+            lines.push(format!("  problem: {problem}"));
         }
-        text.push_str(&self.colors_text());
+        lines.extend(self.color_lines());
         let mut providers = self.reports.iter().filter(|aged| aged.runs()).peekable();
         if providers.peek().is_none() {
-            text.push_str("\n  no provider runs: no `bluegreen serve` reports to this store");
+            lines.push("  no provider runs: no `bluegreen serve` reports to this store".to_owned());
         }
         for Aged { report, .. } in providers {
             let serves = report.traffic.as_deref().unwrap_or("nothing yet");
             let revision = report.revision.as_deref().unwrap_or("-");
-            add(
-                &mut text,
-                format_args!(
-                    "\n  provider {}  serves {serves}  revision {revision}",
-                    report.provider
-                ),
-            );
+            lines.push(format!(
+                "  provider {}  serves {serves}  revision {revision}",
+                report.provider
+            ));
         }
         let fleet = fleet(&self.reports);
         if fleet.is_empty() {
-            text.push_str("\n  no Traefik polls");
+            lines.push("  no Traefik polls".to_owned());
         }
         let widths = fleet.iter().map(|seen| seen.instance.id.chars().count());
         let width = widths.max().unwrap_or(0);
@@ -226,60 +216,38 @@ impl View<'_> {
                 .hold_cut
                 .map(|cut| format!(", the hold cut to {cut:.1} s"))
                 .unwrap_or_default();
-            add(
-                &mut text,
-                format_args!(
-                    "\n  instance {id:width$}  {}  {has}, {polls}{share}{cut}",
-                    instance.address
-                ),
-            );
+            lines.push(format!(
+                "  instance {id:width$}  {}  {has}, {polls}{share}{cut}",
+                instance.address
+            ));
             if !instance.other_paths.is_empty() {
                 let others = instance.other_paths.join(", ");
-                add(
-                    &mut text,
-                    format_args!(
-                        "\n    problem: {others} is polled under this name, too: give each Traefik a name of its own in \
-                         X-Traefik-Instance"
-                    ),
-                );
+                lines.push(format!(
+                    "    problem: {others} is polled under this name, too: give each Traefik a name of its own in \
+                     X-Traefik-Instance"
+                ));
             }
-            if let Some(routers) = seen.routers() {
-                text.push_str(&disabled_text(routers));
-            }
+            lines.extend(seen.routers().into_iter().flat_map(disabled_lines));
         }
-        text
+        lines
     }
 }
 
 /// A line for each router that an instance has disabled.
-fn disabled_text(routers: &Routers) -> String {
-    let mut text = String::new();
-    for DisabledRouter { router, error } in &routers.disabled {
-        add(
-            &mut text,
-            format_args!(
-                "\n    problem: Traefik has disabled the router `{router}`, every request to it gets a 404: {error}"
-            ),
-        );
-    }
-    if routers.more > 0 {
-        let more = routers.more;
-        add(
-            &mut text,
-            format_args!("\n    problem: and {more} more routers"),
-        );
-    }
-    text
+fn disabled_lines(routers: &Routers) -> Vec<String> {
+    let told = routers.disabled.iter().map(|DisabledRouter { router, error }| {
+        format!("    problem: Traefik has disabled the router `{router}`, every request to it gets a 404: {error}")
+    });
+    let more = match routers.more {
+        0 => None,
+        more => Some(format!("    problem: and {more} more routers")),
+    };
+    told.chain(more).collect()
 }
 
 /// What it polls.
 fn path(instance: &Instance) -> &str {
     instance.share.as_deref().unwrap_or("/traefik")
-}
-
-fn add(text: &mut String, more: std::fmt::Arguments<'_>) {
-    text.write_fmt(more)
-        .expect("writing to a string can't fail");
 }
 
 /// How long ago, in one or two units.

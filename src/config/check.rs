@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Service;
-use super::findings::shown;
 use super::path::Path;
 use super::raw::{RawCheck, RawCommand, RawDuration, RawStep, RawTarget};
 use super::resolve::Resolver;
@@ -37,7 +36,8 @@ pub(super) fn checks(
                     .error_at_value(&name, "this can't be the name of a check")
                     .hint("say in a few words what it shows, such as `approval life cycle`");
             } else if checks.iter().any(|check| check.name == raw.name) {
-                let message = format!("another check is named `{}` too", shown(&raw.name));
+                let shown = resolver.shown(&name, &raw.name);
+                let message = format!("another check is named `{shown}` too");
                 resolver
                     .error_at_value(&name, message)
                     .hint("give it a name of its own: by it you will know which one failed");
@@ -148,10 +148,9 @@ pub(super) fn time(raw: RawDuration, path: &Path, resolver: &mut Resolver<'_>) -
     match parsed {
         Ok(time) if !time.is_zero() => time,
         parsed => {
-            let why = parsed
-                .err()
-                .map(|error| format!(": {error}"))
-                .unwrap_or_default();
+            // A parser quotes what it was given, which may be a variable's value.
+            let why = parsed.err().filter(|_| !resolver.is_replaced(path));
+            let why = why.map(|error| format!(": {error}")).unwrap_or_default();
             resolver
                 .error_at_value(path, format!("this is no time limit{why}"))
                 .hint("write one, such as `10s` or `2m`");

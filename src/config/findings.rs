@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::path::Path;
 use super::report::{Excerpt, Mistake, Place, Report, Severity};
+use crate::printable::beginning;
 
 /// The most characters of a line that are shown; beyond it a mistake is only named by its position.
 const SHOWN_OF_A_LINE: usize = 400;
@@ -168,6 +169,7 @@ impl Span {
         let line = text[line_start..].lines().next().unwrap_or_default();
         let start = self.start - line_start;
         let excerpt = (start <= line.len() && start < SHOWN_OF_A_LINE).then(|| {
+            let line = without_passwords(line);
             let shown: String = line.chars().take(SHOWN_OF_A_LINE).collect();
             let end = (self.end - line_start).clamp(start, shown.len());
             Excerpt {
@@ -185,25 +187,25 @@ impl Span {
     }
 }
 
-/// A text from a config or a parser for a message: short, and without control characters.
+/// A text with each byte of the users and passwords of URLs in it as a `*`, so that every place in it is where it was.
+fn without_passwords(text: &str) -> String {
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find("://") {
+        let (before, url) = rest.split_at(at + 3);
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
+        let url_ends = url.find(ends).unwrap_or(url.len());
+        let user_ends = url[..url_ends].rfind('@').unwrap_or(0);
+        shown += before;
+        shown += &"*".repeat(user_ends);
+        rest = &url[user_ends..];
+    }
+    shown + rest
+}
+
+/// A text from a config or a parser for a message: not too long, and without passwords.
 pub(super) fn shown(text: &str) -> String {
     const SHOWN: usize = 100;
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN)
-        .flat_map(|c| {
-            let control = c.is_control();
-            control
-                .then(|| c.escape_default())
-                .into_iter()
-                .flatten()
-                .chain((!control).then_some(c))
-        })
-        .collect();
-    if text.chars().nth(SHOWN).is_some() {
-        shown.push('…');
-    }
-    shown
+    beginning(&without_passwords(text), SHOWN)
 }
 
 /// The one of these names that was probably meant, if one is near; a wrong case is nearest.

@@ -1,10 +1,13 @@
 //! The report: every mistake that was found in a config, with its place, its key and what to do about it.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::{Serialize, Serializer};
+
+use crate::printable::Printable;
 
 /// The most mistakes that are rendered; whoever has more has made one mistake many times.
 const RENDERED: usize = 100;
@@ -77,6 +80,22 @@ pub(super) struct Excerpt {
     pub(super) end: usize,
 }
 
+impl Excerpt {
+    /// The line as it can be shown, and the bytes of it that are meant.
+    fn printable(&self) -> (String, Range<usize>) {
+        let Self { text, start, end } = self;
+        // Tabs are layout, which the renderer knows to draw.
+        let printable = |text: &str| {
+            let parts: Vec<_> = text.split('\t').map(printable).collect();
+            parts.join("\t")
+        };
+        let before = printable(&text[..*start]);
+        let meant = before.clone() + &printable(&text[*start..*end]);
+        let span = before.len()..meant.len();
+        (meant + &printable(&text[*end..]), span)
+    }
+}
+
 impl Report {
     /// A report of these mistakes, which are in order.
     pub(super) fn new(mistakes: Vec<Mistake>) -> Self {
@@ -140,20 +159,25 @@ impl Mistake {
         self.severity == Severity::Error
     }
 
-    /// The parts that the renderer draws: the message at its place, the key, the hint, and the other place.
+    /// The parts that the renderer draws: the message at its place, the key, the hint, and the other place. What they
+    /// say may be quoted from a file, which may hold anything.
     fn groups(&self) -> Vec<Group<'_>> {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = self
-            .place
-            .show(Group::with_title(level.primary_title(&self.message)));
+        let mut group = self.place.show(Group::with_title(
+            level.primary_title(printable(&self.message)),
+        ));
         if !self.key.is_empty() {
-            group = group.element(Level::NOTE.with_name(Some("key")).message(&self.key));
+            group = group.element(
+                Level::NOTE
+                    .with_name(Some("key"))
+                    .message(printable(&self.key)),
+            );
         }
         if let Some(hint) = &self.hint {
-            group = group.element(Level::HELP.message(hint));
+            group = group.element(Level::HELP.message(printable(hint)));
         }
         let other = self.other.as_ref().map(|place| {
             place.show(Group::with_title(
@@ -164,6 +188,10 @@ impl Mistake {
     }
 }
 
+fn printable(text: &str) -> String {
+    Printable(text).to_string()
+}
+
 /// A path as text: one that is not UTF-8 is no reason to tell nothing.
 fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
@@ -172,14 +200,17 @@ fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
 impl Place {
     /// Adds the line, or only the name of the file where there is none to show.
     fn show<'a>(&'a self, group: Group<'a>) -> Group<'a> {
-        let path = self.file.to_string_lossy();
+        let path = printable(&self.file.to_string_lossy());
         match (self.line, self.column, &self.excerpt) {
-            (Some(line), _, Some(excerpt)) => group.element(
-                Snippet::source(&excerpt.text)
-                    .path(path)
-                    .line_start(line)
-                    .annotation(AnnotationKind::Primary.span(excerpt.start..excerpt.end)),
-            ),
+            (Some(line), _, Some(excerpt)) => {
+                let (text, span) = excerpt.printable();
+                group.element(
+                    Snippet::source(text)
+                        .path(path)
+                        .line_start(line)
+                        .annotation(AnnotationKind::Primary.span(span)),
+                )
+            }
             (Some(line), Some(column), None) => {
                 group.element(Origin::path(path).line(line).char_column(column))
             }

@@ -240,6 +240,12 @@ impl Resolver<'_> {
         }
     }
 
+    /// Whether the text at a path is not as it is written: variables are replaced in it.
+    pub(super) fn is_replaced(&self, path: &Path) -> bool {
+        matches!(self.tree.at(path).map(|node| &node.content),
+            Some(Content::Scalar(scalar)) if scalar.written.is_some())
+    }
+
     /// The text at a path for a message: as it is written, without the values of variables.
     pub(super) fn shown(&self, path: &Path, text: &str) -> String {
         match self.tree.at(path).map(|node| &node.content) {

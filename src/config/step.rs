@@ -42,7 +42,10 @@ pub(super) fn step(
             resolver
                 .error_at_value(
                     &method_path,
-                    format!("`{}` is not a method", shown(&method)),
+                    format!(
+                        "`{}` is not a method",
+                        resolver.shown(&method_path, &method)
+                    ),
                 )
                 .hint("write it in capitals, such as `POST`");
             None
@@ -99,7 +102,10 @@ fn service_named(name: &str, path: &Path, around: &Around<'_>, resolver: &mut Re
         None => format!("it has {}", listed(known)),
     };
     resolver
-        .error_at_value(path, format!("the stack has no service `{}`", shown(name)))
+        .error_at_value(
+            path,
+            format!("the stack has no service `{}`", resolver.shown(path, name)),
+        )
         .hint(hint);
 }
 

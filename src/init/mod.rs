@@ -61,6 +61,8 @@ impl Notes {
 pub struct Problem {
     /// What is wrong.
     pub message: String,
+    /// What there is to say of it in lines of their own.
+    pub details: Vec<String>,
     /// What to do.
     pub hint: Option<String>,
     /// Where it is wrong, if it is a file's YAML.
@@ -71,6 +73,7 @@ impl Problem {
     fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
+            details: Vec::new(),
             hint: None,
             report: None,
         }
@@ -221,6 +224,7 @@ fn checked(draft: &mut Draft, files: &str, notes: &mut Notes) -> Result<(String,
         if !mended {
             return Err(Problem {
                 message: "these files make no config that `bluegreen check` would take".to_owned(),
+                details: Vec::new(),
                 hint: Some(
                     "take what is told above out of a copy of them, and try that".to_owned(),
                 ),
@@ -323,7 +327,7 @@ fn stack_name(files: &[PathBuf], composes: &[Compose], colors: &[Color]) -> Said
 /// There is nothing to switch, and why.
 fn nothing(draft: &Draft, notes: &Notes) -> Problem {
     let colors: Vec<_> = draft.colors.iter().map(|color| color.as_str()).collect();
-    let mut message = format!(
+    let message = format!(
         "nothing to switch was found: no service is in all of {}",
         colors.join(", ")
     );
@@ -339,10 +343,11 @@ fn nothing(draft: &Draft, notes: &Notes) -> Problem {
             .filter(|note| note.contains("left out"))
             .cloned(),
     );
-    for line in told {
-        message.push_str(&format!("\n  {line}"));
-    }
-    Problem::new(message).hint(
+    let problem = Problem {
+        details: told,
+        ..Problem::new(message)
+    };
+    problem.hint(
         "name files or services after their color, such as compose.blue.yml or api-blue; other colors are given with --colors a,b",
     )
 }
@@ -353,7 +358,5 @@ fn listed(files: &[PathBuf]) -> String {
 }
 
 fn shown(path: &Path) -> String {
-    path.display()
-        .to_string()
-        .replace(|c: char| c.is_control(), " ")
+    path.display().to_string()
 }

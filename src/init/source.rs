@@ -50,6 +50,7 @@ impl Source {
             Err(report) => {
                 return Err(Problem {
                     message: format!("{shown}: this file can't be read as YAML"),
+                    details: Vec::new(),
                     hint: None,
                     report: Some(report),
                 });

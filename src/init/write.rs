@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::draft::{Draft, Said, Service};
 use super::yaml;
+use crate::printable::Printable;
 
 /// What a comment begins with that is for somebody to look at.
 pub(super) const UNKNOWN: &str = "not found in the files";
@@ -11,7 +12,7 @@ pub(super) const UNKNOWN: &str = "not found in the files";
 /// The text of a bluegreen.yml.
 pub(super) fn write(draft: &Draft, files: &str) -> String {
     let mut lines = vec![
-        format!("# Written by `bluegreen init` from {files}."),
+        format!("# Written by `bluegreen init` from {}.", one_line(files)),
         "# What those do not say is a comment, or has one beside it: look for \"not found in the files\".".to_owned(),
         "stacks:".to_owned(),
         commented(&format!("  {}:", yaml::text(&draft.stack.value)), draft.stack.comment.as_deref()),
@@ -235,8 +236,5 @@ fn unknown(lines: &mut Vec<String>, line: &str, question: &str) {
 
 /// A comment must not go on in a line of its own: that would be read.
 fn one_line(text: &str) -> String {
-    text.replace(
-        |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'),
-        " ",
-    )
+    Printable(text).to_string()
 }

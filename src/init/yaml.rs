@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::printable::is_printable;
+
 /// The longest mapping or list that is written on one line, in characters.
 const LINE: usize = 72;
 
@@ -94,7 +96,7 @@ fn scalar(text: &str, flow: bool) -> String {
     if is_plain(text, flow) {
         return text.to_owned();
     }
-    let quotable = !text.contains(|c: char| c.is_control());
+    let quotable = text.chars().all(is_printable);
     if quotable && text.contains(['"', '\\']) {
         return format!("'{}'", text.replace('\'', "''"));
     }
@@ -105,10 +107,11 @@ fn scalar(text: &str, flow: bool) -> String {
             '"' | '\\' => quoted.extend(['\\', c]),
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
-            c if c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}') => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
-            c => quoted.push(c),
+            c if is_printable(c) => quoted.push(c),
+            c => match u32::from(c) {
+                code @ ..=0xffff => quoted.push_str(&format!("\\u{code:04x}")),
+                code => quoted.push_str(&format!("\\U{code:08x}")),
+            },
         }
     }
     quoted + "\""
@@ -126,11 +129,10 @@ fn is_plain(text: &str, flow: bool) -> bool {
     let word = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
         .contains(&text.to_ascii_lowercase().as_str())
         || [".inf", ".nan"].contains(&text.to_ascii_lowercase().as_str());
-    let stray = |c: char| c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}');
     begins
         && !number
         && !word
-        && !text.contains(stray)
+        && text.chars().all(is_printable)
         && !text.contains(": ")
         && !text.contains(" #")
         && !text.ends_with(':')

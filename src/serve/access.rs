@@ -1,16 +1,18 @@
 //! Who may do what: the document may hold secrets, and who reads it must be asked for a token where one is set.
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use hyper::{StatusCode, Uri};
 
+use super::renewed::{self, Renewed};
 use super::routes::{Answer, plain};
+use crate::secret;
 
 /// A secret that is compared in constant time and never shown.
 #[derive(Clone)]
@@ -30,6 +32,7 @@ impl Token {
                 "the token is empty",
             ));
         }
+        secret::keep(token, "…");
         Ok(Self(token.to_owned()))
     }
 
@@ -39,10 +42,8 @@ impl Token {
     ///
     /// Where the file can't be read or is empty.
     pub fn from_file(path: &Path) -> io::Result<Self> {
-        let named =
-            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let text = fs::read_to_string(path).map_err(named)?;
-        Self::new(&text).map_err(named)
+        Self::new(&renewed::secret(path)?)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 
     /// Compares hashes, so that the time tells neither the length nor the beginning.
@@ -64,9 +65,9 @@ impl fmt::Debug for Token {
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// What all that reads must show; none for anybody.
-    pub read_token: Option<Token>,
+    pub read_token: Option<Arc<Renewed<Token>>>,
     /// What all that changes must show; none where nothing may be changed.
-    pub token: Option<Token>,
+    pub token: Option<Arc<Renewed<Token>>>,
 }
 
 /// Why a change is not taken.
@@ -89,7 +90,7 @@ impl Access {
     pub fn may_read(&self, headers: &HeaderMap) -> bool {
         self.read_token.as_ref().is_none_or(|token| {
             let shown = bearer(headers).or_else(|| password(headers));
-            shown.is_some_and(|shown| token.is(&shown))
+            shown.is_some_and(|shown| token.current().is(&shown))
         })
     }
 
@@ -104,7 +105,7 @@ impl Access {
             return Err(Denied::Foreign);
         }
         let token = self.token.as_ref().ok_or(Denied::Off)?;
-        let shown = bearer(headers).is_some_and(|shown| token.is(&shown));
+        let shown = bearer(headers).is_some_and(|shown| token.current().is(&shown));
         if shown { Ok(()) } else { Err(Denied::Token) }
     }
 }
@@ -163,15 +164,15 @@ pub(super) fn unauthorized() -> Answer {
 pub(super) fn denied(denied: Denied) -> Answer {
     let text = match denied {
         Denied::Token => return challenge("Bearer"),
-        Denied::Off => "no change is taken here: `serve` runs without --token\n",
-        Denied::Foreign => "no change is taken from a page of another origin\n",
+        Denied::Off => "no change is taken here: `serve` runs without --token",
+        Denied::Foreign => "no change is taken from a page of another origin",
     };
-    plain(StatusCode::FORBIDDEN, text.to_owned())
+    plain(StatusCode::FORBIDDEN, text)
 }
 
 fn challenge(schemes: &'static str) -> Answer {
-    let text = "a token is needed here: send `Authorization: Bearer TOKEN` (Traefik: providers.http.headers)\n";
-    let mut answer = plain(StatusCode::UNAUTHORIZED, text.to_owned());
+    let text = "a token is needed here: send `Authorization: Bearer TOKEN` (Traefik: providers.http.headers)";
+    let mut answer = plain(StatusCode::UNAUTHORIZED, text);
     answer
         .headers_mut()
         .insert(WWW_AUTHENTICATE, HeaderValue::from_static(schemes));
@@ -190,9 +191,10 @@ mod tests {
     }
 
     fn access() -> Access {
+        let token = |text| Some(Arc::new(Renewed::fixed("token", Token::new(text).unwrap())));
         Access {
-            read_token: Some(Token::new("s3cret\n").unwrap()),
-            token: Some(Token::new("s3cret").unwrap()),
+            read_token: token("s3cret\n"),
+            token: token("s3cret"),
         }
     }
 

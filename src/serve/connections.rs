@@ -210,7 +210,8 @@ async fn serve_one(
     if let Err(error) = set_socket_options(&stream) {
         tracing::debug!(%peer, %error, "a socket option can't be set");
     }
-    let Some(tls) = &shared.tls else {
+    let tls = shared.tls.as_ref().map(|tls| tls.current());
+    let Some(tls) = tls else {
         return serve_http(shared, unproven, watcher, stream, peer, id).await;
     };
     // What TLS needs would be a part of every connection's future otherwise.

@@ -12,6 +12,7 @@
 //! - [`reporter`]: telling the store of the fleet, and of changes from outside;
 //! - [`reload`]: taking over a changed config file;
 //! - [`switch`]: taking a change of traffic over HTTP;
+//! - [`renewed`]: taking over files that are replaced, such as the certificate;
 //! - [`access`], [`status`], [`metrics`]: who may look, and what there is to see.
 
 pub mod access;
@@ -22,6 +23,7 @@ pub mod interval;
 pub mod marker;
 pub mod metrics;
 pub mod reload;
+pub mod renewed;
 pub mod reporter;
 pub mod routers;
 pub mod routes;
@@ -48,6 +50,7 @@ use crate::store::Store;
 use crate::store::follow::{Event, Followed, follow};
 use access::Access;
 use fleet::Fleet;
+use renewed::Renewed;
 
 /// After the signal to stop, a peer that does not take its answer is waited for this long.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
@@ -67,7 +70,7 @@ pub struct Settings {
     /// Who may do what.
     pub access: Access,
     /// TLS, where the endpoint speaks it.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Arc<Renewed<TlsAcceptor>>>,
 }
 
 /// What the parts of a running provider share.
@@ -85,7 +88,7 @@ pub struct Shared {
     /// Who may do what.
     pub access: Access,
     /// TLS, where the endpoint speaks it.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Arc<Renewed<TlsAcceptor>>>,
     /// Becomes true when the provider stops.
     pub stopping: watch::Sender<bool>,
     /// Polls that were answered.
@@ -155,6 +158,13 @@ pub async fn run(
         Arc::clone(&state),
         config_sender,
     ));
+    let Access { read_token, token } = &shared.access;
+    for token in [read_token, token].into_iter().flatten() {
+        background.spawn(Arc::clone(token).follow());
+    }
+    if let Some(tls) = &shared.tls {
+        background.spawn(Arc::clone(tls).follow());
+    }
     let writer = tokio::spawn(write(
         writer,
         events,

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::certificate_for;
 use crate::certificate::Certificate;
 use crate::config::{self, Config};
+use crate::secret;
 use crate::state::State;
 use crate::store::file::is_change;
 
@@ -90,8 +91,7 @@ pub async fn watch(
 
 /// Loads the config; an error is the whole report, for the log.
 fn load(path: &Path, state_dir: &Path) -> Result<Loaded, String> {
-    let loaded = config::load(path, &|name| std::env::var(name).ok())
-        .map_err(|report| report.render(false))?;
+    let loaded = config::load(path, &secret::variable).map_err(|report| report.render(false))?;
     if !loaded.warnings.is_empty() {
         tracing::warn!("about the new config:\n{}", loaded.warnings.render(false));
     }

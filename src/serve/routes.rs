@@ -25,6 +25,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use super::fleet::ConnectionId;
 use super::{Shared, access, hold, metrics, status, switch};
 use crate::document::{Document, Revision};
+use crate::printable::{self, Printable};
 use crate::state::{NoShare, Share};
 
 /// The header by which an instance says who it is, set by Traefik's `providers.http.headers`.
@@ -68,11 +69,8 @@ pub async fn answer(
         "/traefik" | "/status" | "/metrics" => true,
         _ if path.starts_with(SHARES) => true,
         _ => {
-            let text = format!(
-                "there is nothing at `{}`; there are {PATHS}\n",
-                path.escape_debug()
-            );
-            return Ok(plain(StatusCode::NOT_FOUND, text));
+            let text = format!("there is nothing at `{path}`; there are {PATHS}");
+            return Ok(plain(StatusCode::NOT_FOUND, &text));
         }
     };
     if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -100,15 +98,11 @@ pub async fn answer(
         "/traefik" => traefik(shared, connection, peer, share, request).await,
         "/status" => json(status::status(shared)),
         "/metrics" => {
-            let mut answer = plain(StatusCode::OK, metrics::text(shared));
-            answer.headers_mut().insert(
-                CONTENT_TYPE,
-                HeaderValue::from_static(metrics::CONTENT_TYPE),
-            );
-            answer
+            let text = metrics::text(shared);
+            text_of(StatusCode::OK, metrics::CONTENT_TYPE, text)
         }
         "/readyz" if shared.state.serving().document.is_none() => not_ready(),
-        _ => plain(StatusCode::OK, "ok\n".to_owned()),
+        _ => plain(StatusCode::OK, "ok"),
     })
 }
 
@@ -142,7 +136,7 @@ fn no_share(error: &NoShare) -> Answer {
         NoShare::Unknown(..) => StatusCode::NOT_FOUND,
         NoShare::TooMany => StatusCode::SERVICE_UNAVAILABLE,
     };
-    plain(status, format!("{error}\n"))
+    plain(status, &error.to_string())
 }
 
 /// A poll of Traefik's HTTP provider, for the whole document or a share of it.
@@ -202,7 +196,7 @@ async fn traefik(
 
 /// There is nothing to serve, and nothing is guessed.
 fn not_ready() -> Answer {
-    let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, format!("{NOT_READY}\n"));
+    let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, NOT_READY);
     answer
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -252,35 +246,36 @@ fn names(if_none_match: &HeaderValue, revision: &Revision) -> bool {
 
 /// The path is there, but not for this method.
 fn not_allowed(path: &str, allowed: &'static str) -> Answer {
-    let text = format!("{path} answers {allowed} only\n");
-    let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, text);
+    let text = format!("{path} answers {allowed} only");
+    let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, &text);
     answer
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }
 
-/// An answer of text.
-pub(super) fn plain(status: StatusCode, text: String) -> Answer {
-    let mut answer = Response::new(Full::from(text));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    answer
+/// An answer of one line, for people.
+pub(super) fn plain(status: StatusCode, line: &str) -> Answer {
+    let line = format!("{}\n", Printable(line));
+    text_of(status, "text/plain; charset=utf-8", line)
 }
 
+/// An answer of JSON, which people look at, too.
 pub(super) fn json(value: impl serde::Serialize) -> Answer {
-    match serde_json::to_vec_pretty(&value) {
-        Ok(mut bytes) => {
-            bytes.push(b'\n');
-            let mut answer = Response::new(Full::from(bytes));
-            answer
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            answer
+    match serde_json::to_string_pretty(&value) {
+        Ok(text) => {
+            let text = printable::json(&text) + "\n";
+            text_of(StatusCode::OK, "application/json", text)
         }
-        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
+}
+
+fn text_of(status: StatusCode, kind: &'static str, text: String) -> Answer {
+    let mut answer = Response::new(Full::from(text));
+    *answer.status_mut() = status;
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
 }

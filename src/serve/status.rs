@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Shared;
+use super::access::Access;
 use crate::registry::Routers;
 use crate::state::Source;
 
@@ -17,6 +18,8 @@ pub struct Status {
     version: &'static str,
     provider: String,
     revision: Option<String>,
+    /// Why a file that was replaced is not in force: a certificate, a token.
+    problems: Vec<String>,
     stacks: BTreeMap<String, Stack>,
     store: Store,
     instances: Vec<Instance>,
@@ -118,6 +121,7 @@ pub fn status(shared: &Shared) -> Status {
         version: env!("CARGO_PKG_VERSION"),
         provider: shared.provider.clone(),
         revision: current.map(ToString::to_string),
+        problems: problems(shared),
         stacks: stacks.collect(),
         store: Store {
             url: shared.store.to_string(),
@@ -127,4 +131,12 @@ pub fn status(shared: &Shared) -> Status {
         },
         instances: instances.collect(),
     }
+}
+
+fn problems(shared: &Shared) -> Vec<String> {
+    let Access { read_token, token } = &shared.access;
+    let tokens = [read_token, token].into_iter().flatten();
+    let tls = shared.tls.iter().filter_map(|tls| tls.problem());
+    tls.chain(tokens.filter_map(|token| token.problem()))
+        .collect()
 }

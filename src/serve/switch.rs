@@ -56,28 +56,27 @@ pub(super) async fn switch(
     }
     let why = match reason(request.headers()) {
         Ok(why) => why,
-        Err(text) => return plain(StatusCode::BAD_REQUEST, format!("{WHY_HEADER}: {text}\n")),
+        Err(text) => return plain(StatusCode::BAD_REQUEST, &format!("{WHY_HEADER}: {text}")),
     };
     let body = Limited::new(request.into_body(), MAX_BODY).collect();
     let Ok(Ok(body)) = tokio::time::timeout(BODY_TIMEOUT, body).await else {
         return plain(
             StatusCode::BAD_REQUEST,
-            format!("the body did not come, or has more than {MAX_BODY} bytes\n"),
+            &format!("the body did not come, or has more than {MAX_BODY} bytes"),
         );
     };
     let serving = shared.state.serving();
     let Some(config) = serving.config.stacks.get(stack) else {
         let stacks: Vec<_> = serving.config.stacks.keys().map(String::as_str).collect();
         let text = format!(
-            "there is no stack `{}`; there are: {}\n",
-            stack.escape_debug(),
+            "there is no stack `{stack}`; there are: {}",
             stacks.join(", ")
         );
-        return plain(StatusCode::NOT_FOUND, text);
+        return plain(StatusCode::NOT_FOUND, &text);
     };
     let to = match Traffic::parse(&body.to_bytes(), &config.colors) {
         Ok(to) => to,
-        Err(error) => return plain(StatusCode::BAD_REQUEST, format!("{error}\n")),
+        Err(error) => return plain(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let from = serving
         .stacks
@@ -99,23 +98,23 @@ pub(super) async fn switch(
         }),
         Err(Refusal::Conflict) => plain(
             StatusCode::CONFLICT,
-            "somebody else changed the traffic at the same time; nothing was changed\n".to_owned(),
+            "somebody else changed the traffic at the same time; nothing was changed",
         ),
         Err(Refusal::OfAnother(other)) => plain(
             StatusCode::CONFLICT,
-            format!(
+            &format!(
                 "the key `{}` moves the traffic of `{}`, as another provider says, and not only that of `{stack}`: give \
-                 the stack a key of its own; nothing was changed\n",
+                 the stack a key of its own; nothing was changed",
                 config.key,
                 other.escape_debug()
             ),
         ),
         Err(Refusal::Store(error @ StoreError::Unknown(_))) => {
-            plain(StatusCode::GATEWAY_TIMEOUT, format!("{error}\n"))
+            plain(StatusCode::GATEWAY_TIMEOUT, &error.to_string())
         }
         Err(Refusal::Store(error)) => plain(
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("the store: {error}; nothing was changed\n"),
+            &format!("the store: {error}; nothing was changed"),
         ),
     }
 }

@@ -8,11 +8,13 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{
     WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
 };
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::renewed::secret;
 
 /// Reads what the endpoint needs to speak TLS: its certificate chain and key, and, where only known clients may come,
 /// the certificates of those that sign theirs. All in PEM.
@@ -26,7 +28,7 @@ pub fn acceptor(
     client_ca: Option<&Path>,
 ) -> io::Result<TlsAcceptor> {
     let chain = certificates(certificate)?;
-    let private_key = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error))?;
+    let private_key = private_key(key)?;
     let config = ServerConfig::builder();
     let config = match client_ca {
         None => config.with_no_client_auth(),
@@ -40,31 +42,39 @@ pub fn acceptor(
         }
     };
     let config = config.with_single_cert(chain, private_key);
-    let config = config.map_err(|error| unusable(certificate, error))?;
+    let config = config.map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => {
+            let other = format!("it is not the certificate of the key in {}", key.display());
+            unusable(certificate, other)
+        }
+        error => unusable(certificate, error),
+    })?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// What speaks TLS to a provider that shows this certificate, the first in the file, and to no other: neither its name
-/// nor who signed it nor its dates matter.
-///
-/// # Errors
-///
-/// The file can't be read, or holds no certificate.
-pub fn connector(certificate: &Path) -> io::Result<TlsConnector> {
-    let certificate = certificates(certificate)?.swap_remove(0);
-    Ok(connector_to(Some(certificate)))
+fn private_key(path: &Path) -> io::Result<PrivateKeyDer<'static>> {
+    let text = secret(path)?;
+    // PKCS #8 says so in its label, the older forms in a header (RFC 1421).
+    let encrypted = |line: &str| {
+        line.contains("BEGIN ENCRYPTED PRIVATE KEY")
+            || line.starts_with("Proc-Type:") && line.contains("ENCRYPTED")
+    };
+    if text.lines().any(encrypted) {
+        let file = path.display();
+        let why = format!(
+            "the key is encrypted, and nobody is there to type its password: decrypt it, as by `openssl pkey -in {file} -out FILE`"
+        );
+        return Err(unusable(path, why));
+    }
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| match error {
+        pem::Error::NoItemsFound => unusable(path, "it holds no private key"),
+        error => unusable(path, error),
+    })
 }
 
 /// What speaks TLS to whoever is there, whatever certificate it shows.
 pub fn connector_to_anybody() -> TlsConnector {
-    connector_to(None)
-}
-
-fn connector_to(certificate: Option<CertificateDer<'static>>) -> TlsConnector {
-    let verifier = Unnamed {
-        certificate,
-        algorithms: ring::default_provider().signature_verification_algorithms,
-    };
+    let verifier = Anybody(ring::default_provider().signature_verification_algorithms);
     let config = ClientConfig::builder()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
@@ -72,32 +82,20 @@ fn connector_to(certificate: Option<CertificateDer<'static>>) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-/// Takes one certificate, or any; its key the server must have.
+/// Takes any certificate; its key the server must have.
 #[derive(Debug)]
-struct Unnamed {
-    certificate: Option<CertificateDer<'static>>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
+struct Anybody(WebPkiSupportedAlgorithms);
 
-impl ServerCertVerifier for Unnamed {
+impl ServerCertVerifier for Anybody {
     fn verify_server_cert(
         &self,
-        end_entity: &CertificateDer<'_>,
+        _end_entity: &CertificateDer<'_>,
         _intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if self
-            .certificate
-            .as_ref()
-            .is_none_or(|one| one == end_entity)
-        {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            let reason = "it shows another certificate than the one given";
-            Err(rustls::Error::General(reason.into()))
-        }
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -106,7 +104,7 @@ impl ServerCertVerifier for Unnamed {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        verify_tls12_signature(message, certificate, signature, &self.0)
     }
 
     fn verify_tls13_signature(
@@ -115,15 +113,20 @@ impl ServerCertVerifier for Unnamed {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        verify_tls13_signature(message, certificate, signature, &self.0)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        self.0.supported_schemes()
     }
 }
 
-fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+/// The certificates in a file of PEM, at least one.
+///
+/// # Errors
+///
+/// The file can't be read, or holds none.
+pub fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let read = CertificateDer::pem_file_iter(path).map_err(|error| unusable(path, error))?;
     let read: Result<Vec<_>, _> = read.collect();
     match read {

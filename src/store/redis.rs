@@ -419,7 +419,6 @@ impl Connection {
                 continue;
             }
             let Some((report, age)) = stamped(report, now) else {
-                let provider = provider.escape_debug();
                 let message = format!("the report of provider `{provider}` can't be read");
                 return Err(StoreError::refused(message));
             };

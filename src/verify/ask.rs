@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use url::Url;
 
+use crate::printable::beginning;
 use crate::serve::tls;
 
 /// More of a body is not read.
@@ -213,18 +214,12 @@ impl Answer {
     /// The status and the first of the body, for a message.
     pub(super) fn shown(&self) -> String {
         let text = String::from_utf8_lossy(&self.body[..self.body.len().min(4 * SHOWN)]);
-        let text = text.trim();
-        if text.is_empty() {
+        if text.trim().is_empty() {
             return self.status.to_string();
         }
-        let line = |c: char| if c.is_control() { ' ' } else { c };
-        let first: String = text.chars().take(SHOWN).map(line).collect();
-        let more = if text.chars().nth(SHOWN).is_some() {
-            "…"
-        } else {
-            ""
-        };
-        format!("{}: `{first}{more}`", self.status)
+        // On one line, whatever the body's layout is.
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        format!("{}: `{}`", self.status, beginning(&text, SHOWN))
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::printable::beginning;
+
 /// How much of a detail is in a sentence, in characters.
 const SHORT: usize = 160;
 
@@ -115,11 +117,9 @@ impl Line {
             "detail": self.outcome.detail(), "seconds": self.took.as_secs_f64(), "attempts": self.attempts,
         })
     }
-}
 
-/// A line of the table; what is wrong stands on a line of its own.
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// It as a row of a table; what is wrong stands in rows below.
+    pub fn rows(&self) -> Vec<String> {
         let Self {
             kind,
             name,
@@ -128,24 +128,23 @@ impl fmt::Display for Line {
             attempts,
         } = self;
         let detail = outcome.detail();
-        write!(f, "{:<10}  {kind:<10}  ", outcome.word())?;
+        let head = format!("{:<10}  {kind:<10}  ", outcome.word());
         if let Outcome::Skipped(why) = outcome {
-            return write!(f, "{name}: {why}");
+            return vec![format!("{head}{name}: {why}")];
         }
-        write!(f, "{name:<32}  {:>6}", time(*took))?;
+        let mut row = format!("{head}{name:<32}  {:>6}", time(*took));
         if *attempts > 1 {
-            write!(f, "  ({attempts} attempts)")?;
+            row += &format!("  ({attempts} attempts)");
         }
-        match outcome {
-            _ if detail.is_empty() => Ok(()),
-            Outcome::Passed(_) | Outcome::Skipped(_) => write!(f, "  {detail}"),
-            Outcome::Failed(_) | Outcome::Unmeasured(_) | Outcome::Unmeasurable(_) => {
-                for line in detail.lines() {
-                    write!(f, "\n            {line}")?;
-                }
-                Ok(())
-            }
+        if let (Outcome::Passed(_), false) = (outcome, detail.is_empty()) {
+            row += &format!("  {detail}");
         }
+        let below = match outcome {
+            Outcome::Failed(_) | Outcome::Unmeasured(_) | Outcome::Unmeasurable(_) => detail,
+            Outcome::Passed(_) | Outcome::Skipped(_) => "",
+        };
+        let below = below.lines().map(|line| format!("            {line}"));
+        std::iter::once(row).chain(below).collect()
     }
 }
 
@@ -239,16 +238,11 @@ impl Report {
             return "nothing".to_owned();
         };
         let detail = first.outcome.detail().lines().next().unwrap_or_default();
-        let short: String = detail.chars().take(SHORT).collect();
-        let more = if detail.len() > short.len() {
-            "…"
-        } else {
-            ""
-        };
+        let short = beginning(detail, SHORT);
         let others = match wrong.len() {
             1 => String::new(),
             all => format!(", and {} more", all - 1),
         };
-        format!("{} {} ({short}{more}){others}", first.kind, first.name)
+        format!("{} {} ({short}){others}", first.kind, first.name)
     }
 }

@@ -30,6 +30,7 @@ mod preview;
 mod properties;
 mod readme;
 mod share;
+mod shown;
 mod state;
 mod store;
 mod support;

@@ -198,3 +198,33 @@ async fn a_key_that_moves_somebody_elses_stack_is_not_changed() {
     run.stdout("billing: blue → green").run().await;
     assert_eq!(redis.cli(&["GET", "active"]).await, "");
 }
+
+#[tokio::test]
+async fn a_token_file_that_is_replaced_is_taken_over() {
+    let (redis, stack) = (Redis::start().await, Stack::start().await);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "5tandard\n").unwrap();
+    let options = provider::Options::new(&stack.config(), &redis.url());
+    let options = options.arg(&format!("--token-file={}", file.path().display()));
+    let provider = options.start().await;
+    let post = async |token: &str| {
+        let headers = format!("Authorization: Bearer {token}\r\n");
+        post(&provider, "/stacks/deals/traffic", &headers, "green").await
+    };
+    assert_eq!(post("5tandard").await.status, 200);
+
+    std::fs::write(file.path(), "").unwrap();
+    provider
+        .log_contains("the new token is refused, the old one stays in force")
+        .await;
+    assert_eq!(post("5tandard").await.status, 200);
+    std::fs::write(file.path(), "an0ther\n").unwrap();
+    provider.log_contains("the new token is in force").await;
+    assert_eq!(post("an0ther").await.status, 200);
+    assert_eq!(post("5tandard").await.status, 401);
+    let log = provider.log().lines().join("\n");
+    assert!(
+        !log.contains("5tandard") && !log.contains("an0ther"),
+        "{log}"
+    );
+}

@@ -1,0 +1,72 @@
+//! Secrets: values that are shown nowhere, wherever they turn up.
+//!
+//! A password from the environment that the config uses may come back in a command line, in a path that was asked, in
+//! the answer of a server or in the error of a library. So what is known to be secret is remembered here, and taken
+//! out at the one place where text is made [printable](crate::printable).
+
+use std::borrow::Cow;
+use std::sync::{PoisonError, RwLock};
+
+/// Shorter values are not looked for: they would be found in words that are none.
+const SHORTEST: usize = 6;
+
+/// What in a variable's name says that its value is secret.
+const SECRET: [&str; 6] = ["PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL"];
+
+/// The values, the longest first, each with what is shown in its place.
+static KNOWN: RwLock<Vec<(String, String)>> = RwLock::new(Vec::new());
+
+/// Remembers a value.
+pub fn keep(value: &str, instead: &str) {
+    // As it is, and as it stands between quotes.
+    let quoted = serde_json::Value::from(value).to_string();
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    for form in [value, &quoted[1..quoted.len() - 1]] {
+        if form.len() >= SHORTEST && known.iter().all(|(is, _)| is != form) {
+            known.push((form.to_owned(), instead.to_owned()));
+        }
+    }
+    known.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+}
+
+/// A variable of the environment, remembered where its name says that it is secret.
+pub fn variable(name: &str) -> Option<String> {
+    let value = std::env::var(name).ok()?;
+    let upper = name.to_ascii_uppercase();
+    if SECRET.iter().any(|word| upper.contains(word)) {
+        keep(&value, &format!("${{{name}}}"));
+    }
+    Some(value)
+}
+
+/// A text without what is secret.
+pub fn without(text: &str) -> Cow<'_, str> {
+    let mut shown = Cow::Borrowed(text);
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    for (value, instead) in known.iter() {
+        if shown.contains(value.as_str()) {
+            shown = shown.replace(value, instead).into();
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_taken_out_in_every_form() {
+        keep("pa\"ss\\word", "${DB_PASSWORD}");
+        keep("pa\"ss\\word-long", "…");
+        keep("short", "…");
+        for (text, shown) in [
+            ("a pa\"ss\\word b", "a ${DB_PASSWORD} b"),
+            (r#"{"a":"pa\"ss\\word"}"#, r#"{"a":"${DB_PASSWORD}"}"#),
+            ("pa\"ss\\word-long", "…"),
+            ("short, or else", "short, or else"),
+        ] {
+            assert_eq!(without(text), shown);
+        }
+    }
+}
