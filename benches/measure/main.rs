@@ -1,10 +1,12 @@
 //! What `make bench` measures, each part in one run against the real programs, and writes into docs/benchmarks.md.
 //!
 //! - [`flip`]: from the change to the first answer of the new color, beside every other way that there is
+//! - [`defaults`]: the same with Traefik's default settings, at any moment between two polls
 //! - [`share`]: our own share of it, from the SET to the document on the wire
 //! - [`fanout`]: many polls held by one provider
 //! - [`sidecars`]: many providers on one Redis
 //! - [`size`]: few services and thousands of them
+//! - [`among`]: one stack among hundreds, asked for by its own path, beside a lone one
 //! - [`start`]: processes as a whole: `serve` until its first document, `flip --no-wait`
 //! - [`endurance`]: whether the memory stays flat over a hundred thousand changes, and as many connections
 //!
@@ -19,6 +21,8 @@
     reason = "a benchmark prints, and what fails here is a failed benchmark"
 )]
 
+mod among;
+mod defaults;
 mod endurance;
 mod fanout;
 mod figures;
@@ -40,12 +44,14 @@ use page::Block;
 static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
 
 /// The parts, in the order of the page.
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 9] = [
     "flip",
+    "defaults",
     "share",
     "fanout",
     "sidecars",
     "size",
+    "among",
     "start",
     "endurance",
 ];
@@ -72,10 +78,12 @@ async fn main() {
         let mut block = Block::new(part);
         match part {
             "flip" => flip::measure(&mut block).await,
+            "defaults" => defaults::measure(&mut block).await,
             "share" => share::measure(&mut block).await,
             "fanout" => fanout::measure(&mut block).await,
             "sidecars" => sidecars::measure(&mut block).await,
             "size" => size::measure(&mut block).await,
+            "among" => among::measure(&mut block).await,
             "start" => start::measure(&mut block).await,
             _ => endurance::measure(&mut block).await,
         }

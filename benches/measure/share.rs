@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::figures::Times;
 use super::page::Block;
-use super::support::poll::Poller;
+use super::support::poll::{Poller, request};
 use super::support::provider;
 use super::support::redis::Redis;
 use super::support::stack::CONFIG;
@@ -23,7 +23,7 @@ pub async fn measure(block: &mut Block) {
     poller.poll(&[]).await;
     let mut times = Times::default();
     for color in ["green", "blue"].iter().cycle().take(CHANGES) {
-        times.push(set_until_sent(&mut poller, &mut connection, "active", color).await);
+        times.push(set_until_sent(&mut poller, &mut connection, "/traefik", "active", color).await);
     }
     block.line(format!(
         "{:<42}{:>6}{:>10}{:>10}{:>10}{:>10}",
@@ -40,14 +40,15 @@ pub async fn measure(block: &mut Block) {
     ));
 }
 
-/// The time from the SET until this poller, which has had a document before, has the last byte of the next one.
+/// The time from the SET until this poller of a path, which has had a document before, has the last byte of the next one.
 pub async fn set_until_sent(
     poller: &mut Poller,
     redis: &mut redis::aio::MultiplexedConnection,
+    path: &str,
     key: &str,
     color: &str,
 ) -> Duration {
-    poller.send_poll(&[("Prefer", "wait=50")]).await;
+    poller.send(&request(path, &[("Prefer", "wait=50")])).await;
     tokio::time::sleep(PAUSE).await;
     let began = Instant::now();
     let set = async {

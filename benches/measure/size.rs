@@ -78,7 +78,8 @@ async fn one(block: &mut Block, name: &str, config: &str) {
     poller.poll(&[]).await;
     let mut on_the_wire = Times::default();
     for color in ["green", "blue"].iter().cycle().take(CHANGES + 1) {
-        on_the_wire.push(set_until_sent(&mut poller, &mut connection, "stack-0", color).await);
+        on_the_wire
+            .push(set_until_sent(&mut poller, &mut connection, "/traefik", "stack-0", color).await);
     }
     drop(poller);
 
@@ -135,7 +136,7 @@ async fn first(traefik: &super::support::traefik::Traefik, color: &str) {
 }
 
 /// So many stacks with so many services each, all behind the same two servers.
-fn config(backend: &Backend, stacks: usize, services: usize) -> String {
+pub fn config(backend: &Backend, stacks: usize, services: usize) -> String {
     let (blue, green) = (backend.url("blue"), backend.url("green"));
     let mut text = String::from("defaultCertificate: generated\nstacks:\n");
     for stack in 0..stacks {
