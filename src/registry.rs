@@ -2,7 +2,7 @@
 //!
 //! Through it `flip` and `status` see every Traefik behind every provider, and need to reach none of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -163,6 +163,13 @@ impl Aged {
     pub fn runs(&self) -> bool {
         !self.report.stopped && self.age < STOPPED_AFTER
     }
+}
+
+/// The revisions of the documents that the instances have.
+pub fn revisions(reports: &[Aged]) -> BTreeSet<String> {
+    let fleet = fleet(reports);
+    let revisions = fleet.iter().map(|seen| seen.instance.revision.clone());
+    revisions.flatten().collect()
 }
 
 /// The name under which a running provider serves the key, where that is not this stack's.

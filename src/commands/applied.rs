@@ -6,18 +6,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
-
 use super::wait::Having;
-use crate::registry::{Aged, fleet};
+use crate::registry::{Aged, revisions};
 use crate::verify::routes_by;
 
 /// For how long a production is asked that answers neither for the new document nor for the one before: something in
 /// front of it may take the question, or its Traefik may just be changing from the one to the other.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// More documents than one fleet has at once are not asked for.
-const MOST: usize = 16;
 
 /// What is known of the instances that have confirmed a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +61,9 @@ pub(super) struct Asker {
 impl Asker {
     /// For a change before which there were these reports.
     pub(super) fn new(production: Option<String>, before: &[Aged]) -> Self {
-        let fleet = fleet(before);
-        let former = fleet
-            .iter()
-            .filter_map(|seen| seen.instance.revision.clone());
         Self {
             production,
-            former: former.collect(),
+            former: revisions(before),
             answers: false,
         }
     }
@@ -85,9 +76,9 @@ impl Asker {
         let Some(production) = &self.production else {
             return Some(Proof::NoProduction);
         };
-        let answer = if any(production, &having.revisions).await {
+        let answer = if routes_by(production, &having.revisions).await {
             Answer::New
-        } else if self.answers || any(production, &self.former).await {
+        } else if self.answers || routes_by(production, &self.former).await {
             Answer::Former
         } else {
             Answer::Neither
@@ -95,13 +86,6 @@ impl Asker {
         self.answers |= answer != Answer::Neither;
         decide(answer, since.elapsed())
     }
-}
-
-/// Whether production routes by one of these.
-async fn any(production: &str, revisions: &BTreeSet<String>) -> bool {
-    let revisions = revisions.iter().take(MOST);
-    let asked = join_all(revisions.map(|revision| routes_by(production, revision)));
-    asked.await.contains(&true)
 }
 
 /// What is known by an answer, after so long; nothing where it is to be asked again.

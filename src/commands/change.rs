@@ -110,14 +110,16 @@ impl Change<'_> {
             )
             .hint("start it, or set the key all the same with --no-wait"));
         }
+        let asker = Asker::new(self.stack.production.clone(), &reports);
         let mut checks = Report::default();
         if let Some(care) = care {
-            checks = care.before(self, &reports, interrupt).await?;
+            let before = care.before(self, from.as_ref(), &reports, interrupt);
+            checks = before.await?;
         }
         let mut done = Done {
             from,
             changed: !says(&key.reading, &self.to, self.stack),
-            asker: Asker::new(self.stack.production.clone(), &reports),
+            asker,
             instances: None,
             to_nobody,
             checks,
@@ -293,6 +295,12 @@ impl Change<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Whether smoke tests of production are run after.
+    pub(super) fn checks_production(&self) -> bool {
+        let mut checks = self.stack.checks.iter();
+        !self.flags.no_wait && checks.any(|check| check.on_production)
     }
 
     fn why(&self) -> &str {

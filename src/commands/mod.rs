@@ -31,6 +31,7 @@ pub mod usage;
 pub mod verify;
 mod view;
 pub mod wait;
+mod watch;
 mod wrong;
 
 use std::ffi::OsStr;

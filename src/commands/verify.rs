@@ -13,9 +13,9 @@ use super::{Common, Exit, Failure, block_on, print_json};
 use crate::color::Color;
 use crate::config::Stack;
 use crate::traffic::Traffic;
+use crate::verify;
 use crate::verify::measure::{Limits, Pauses, Told, measure};
 use crate::verify::report::{Kind, Line, Outcome, Report, Verdict};
-use crate::verify::{self, Scope};
 
 /// Verifies that a color can take the traffic, or that production serves it.
 ///
@@ -125,7 +125,7 @@ async fn production(
     let (instances, routers, report) = futures_util::future::join3(
         instances(common, verify.stack, &traffic, limits, verify.tell),
         verify.routers(&common.store, limits),
-        verify.production(&traffic, Scope::All, limits),
+        verify.production(&traffic, limits),
     )
     .await;
     let lines = [instances, routers].into_iter().chain(report.lines);

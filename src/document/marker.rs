@@ -51,13 +51,17 @@ impl Place {
     /// All of a stack without one: each set of entrypoints that its routers have, with TLS and without.
     pub(super) fn of_stack(stack: &Stack) -> BTreeSet<Self> {
         let https = |url: &String| url.starts_with("https:");
-        let tls = stack.production.as_ref().is_some_and(https);
         let places = stack.services.values().map(|service| {
             let own = service.router.get("entryPoints").and_then(Value::as_array);
             let own = own.map(|own| own.iter().filter_map(Value::as_str).map(str::to_owned));
             Self {
                 entry_points: own.map_or_else(|| stack.entry_points.clone(), Iterator::collect),
-                tls: tls || service.router.contains_key("tls"),
+                tls: service.router.contains_key("tls")
+                    || stack
+                        .production
+                        .iter()
+                        .chain(&service.production.urls)
+                        .any(https),
                 host: Some(MARKER_HOST),
             }
         });

@@ -9,6 +9,7 @@ use hyper::header::{CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use url::Url;
 
 use super::ask::{Answer, Request};
+use super::now::Shows;
 use super::report::Outcome;
 use crate::color::Color;
 use crate::config::Stack;
@@ -89,6 +90,33 @@ impl Asked<'_> {
             None => Outcome::Passed(format!(
                 "{status}; which color answered is not told (no {header})"
             )),
+        })
+    }
+
+    /// What an answer shows by itself of who is at production; nothing where what the servers answer has to tell.
+    pub(super) fn shows(&self, answer: &Answer) -> Option<Shows> {
+        let status = answer.status;
+        let shown = || format!("{}: {}", self.request.shown(), answer.shown());
+        let by_middleware = OF_A_MIDDLEWARE.contains(&status);
+        Some(match self.color(answer) {
+            Some(color) if self.traffic.weight(color) == 0 => Shows::Foreign(format!(
+                "{}: {color} answered ({}), and has no traffic: that is {}",
+                self.request.shown(),
+                self.stack.color_header,
+                self.traffic
+            )),
+            _ if status.is_server_error() => Shows::Unwell(shown()),
+            Some(_) if self.strict && !status.is_success() && !by_middleware => {
+                Shows::Unwell(shown())
+            }
+            Some(_) => Shows::Ours,
+            None if by_middleware => Shows::NotKnown,
+            None if status.is_success() => Shows::Anybodys,
+            None if self.strict => return None,
+            None if matches!(status, StatusCode::NOT_FOUND | StatusCode::IM_A_TEAPOT) => {
+                return None;
+            }
+            None => Shows::Anybodys,
         })
     }
 

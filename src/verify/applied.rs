@@ -1,7 +1,9 @@
 //! Applied: whether the Traefik at production routes by a document, as its marker's router tells.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use hyper::StatusCode;
 use hyper::header::HOST;
 
@@ -11,8 +13,17 @@ use crate::document::{MARKER_HOST, MARKER_PATH};
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Whether production routes by the document of this revision. One that can't be asked does not.
-pub async fn routes_by(production: &str, revision: &str) -> bool {
+/// More documents than one fleet has at once are not asked for.
+const MOST: usize = 16;
+
+/// Whether production routes by the document of one of these revisions. One that can't be asked does not.
+pub async fn routes_by(production: &str, revisions: &BTreeSet<String>) -> bool {
+    let revisions = revisions.iter().take(MOST);
+    let asked = join_all(revisions.map(|revision| answers_for(production, revision)));
+    asked.await.contains(&true)
+}
+
+async fn answers_for(production: &str, revision: &str) -> bool {
     let mut request = Request::get(production, &format!("{MARKER_PATH}{revision}"), TIMEOUT);
     // Over TLS production is called by its own name: nobody has a certificate of the marker's host.
     request.headers.push((HOST, MARKER_HOST.to_owned()));

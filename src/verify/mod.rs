@@ -8,7 +8,8 @@
 //! - [`presence`]: whether anybody is there at all;
 //! - `containers`, [`health`], `smoke`: what is checked of a color; `engine`: where Docker is;
 //! - `production`: what is checked through Traefik, by requests that `rule` makes; `answer`: who gave the answer;
-//!   `applied`: by which document it routes; [`routers`]: which routers it has disabled;
+//!   `applied`: by which document it routes; [`routers`]: which routers it has disabled; `now`: what production is before
+//!   a change;
 //! - `steps`, `command`: the two kinds of smoke tests; `ask`: one HTTP request.
 
 mod answer;
@@ -19,6 +20,7 @@ mod containers;
 mod engine;
 pub mod health;
 pub mod measure;
+mod now;
 pub mod presence;
 mod production;
 pub mod report;
@@ -38,16 +40,7 @@ use crate::config::{Servers, Stack};
 use crate::traffic::Traffic;
 
 pub use self::applied::routes_by;
-pub use self::production::reachable;
-
-/// How much of production is verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Everything.
-    All,
-    /// Only that every service answers.
-    Answers,
-}
+pub use self::now::{Now, look};
 
 /// What is verified: a stack, and where commands of its checks run.
 pub struct Verify<'a> {
@@ -78,17 +71,24 @@ impl Verify<'_> {
 
     /// Verifies that production serves this traffic: every service answers through Traefik, by a color that has a share
     /// of it, and then the smoke tests pass.
-    pub async fn production(&self, traffic: &Traffic, scope: Scope, limits: Limits) -> Report {
+    pub async fn production(&self, traffic: &Traffic, limits: Limits) -> Report {
         let answers = production::check(self, traffic, limits).await;
-        if scope == Scope::Answers {
-            return Report::new(answers);
-        }
         // What can't be measured here, a smoke test may.
         let is_unwell =
             |line: &&Line| matches!(line.outcome, Outcome::Failed(_) | Outcome::Unmeasured(_));
         let unwell = answers.iter().find(is_unwell);
         let smoke = smoke::of_production(self, traffic, unwell, limits).await;
         Report::new(answers.into_iter().chain(smoke))
+    }
+
+    /// The first part of [`production`](Self::production): every service answers.
+    pub async fn answers(&self, traffic: &Traffic, limits: Limits) -> Report {
+        Report::new(production::check(self, traffic, limits).await)
+    }
+
+    /// The other part: the smoke tests.
+    pub async fn checks(&self, traffic: &Traffic, limits: Limits) -> Report {
+        Report::new(smoke::of_production(self, traffic, None, limits).await)
     }
 
     /// The URL of a service's replica; with fewer replicas than that they are counted round.

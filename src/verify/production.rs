@@ -97,40 +97,24 @@ async fn answer(
 }
 
 /// The URLs of Traefik's entrypoints where a service is asked for.
-fn urls<'a>(stack: &'a Stack, service: &'a Service) -> &'a [String] {
+pub(super) fn urls<'a>(stack: &'a Stack, service: &'a Service) -> &'a [String] {
     match service.production.urls.as_slice() {
         [] => stack.production.as_slice(),
         urls => urls,
     }
 }
 
-/// Whether Traefik answers at all where production is, whatever it says.
-///
-/// # Errors
-///
-/// Why not.
-pub async fn reachable(stack: &Stack) -> Result<(), String> {
-    let Some(production) = &stack.production else {
-        return Ok(());
-    };
-    let request = Request::get(production, "/", TIMEOUT);
-    match request.ask().await {
-        Err(NoAnswer::Unreachable(why)) => Err(format!("{production}: {why}")),
-        _ => Ok(()),
-    }
-}
-
 /// What is asked of a service through Traefik.
-struct Planned {
-    request: Request,
+pub(super) struct Planned {
+    pub(super) request: Request,
     /// Whether only 2xx will do.
-    strict: bool,
+    pub(super) strict: bool,
     /// What the path begins with by the rule. A middleware may take it away.
     prefix: Option<String>,
 }
 
 /// What to ask of a service at one of its entrypoints, or why nothing can be asked.
-fn plan(url: &str, service: &Service) -> Result<Planned, String> {
+pub(super) fn plan(url: &str, service: &Service) -> Result<Planned, String> {
     let given = &service.production;
     let Some(wanted) = wanted(&service.rule, given) else {
         return Err(format!(
@@ -156,7 +140,7 @@ fn plan(url: &str, service: &Service) -> Result<Planned, String> {
 
 impl Planned {
     /// Asks a server of each color with traffic the same itself, with the prefix and without it.
-    async fn ask_servers(&self, service: &Service, traffic: &Traffic) -> Vec<Answer> {
+    pub(super) async fn ask_servers(&self, service: &Service, traffic: &Traffic) -> Vec<Answer> {
         let path = &self.request.path;
         let stripped = self
             .prefix

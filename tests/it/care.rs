@@ -2,6 +2,7 @@
 
 mod interrupted;
 mod killed;
+mod now;
 mod others;
 mod outages;
 mod production;

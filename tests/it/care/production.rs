@@ -125,6 +125,21 @@ async fn a_server_that_dies_during_the_bake_is_rolled_back() {
     site.is_free().await;
 }
 
+/// The check is longer than a test may take: that it ends at all is that the check was not waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_color_that_breaks_while_a_slow_check_runs_is_rolled_back_long_before_its_end() {
+    let site = Site::start().await;
+    let check = "    checks: [{ name: slow, on: [production], timeout: 15m, command: sleep 900 }]\n    services:\n";
+    site.reconfigure("    services:\n", check);
+    let load = site.load().await;
+    let run = site.flip(&["--timeout", "15m"]).code(4);
+    let run = run.stderr("rolled back to blue").start();
+    run.says("passed      answer      api").await;
+    site.services[0].set_status_in_public("green", 500);
+    run.end().await;
+    went_back(&site, load, "production fails on green: answer api").await;
+}
+
 /// One lost request is no reason to go back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_fault_during_the_bake_is_forgiven() {

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use super::network::Quality;
 use super::world::World;
 use crate::support::eventually;
+use crate::support::redis;
 
 /// On a slow link everything takes so much longer.
 const SLOW: Duration = Duration::from_millis(150);
@@ -46,6 +47,8 @@ pub(super) enum Fault {
     BadConfig(usize),
     /// Several operators flip at once.
     Operators,
+    /// A flip has to go back, and Redis refuses that for a while.
+    RefusedWayBack,
     /// An operator has the Sentinels make the replica the primary.
     Failover,
     /// The primary dies, and the Sentinels notice.
@@ -95,6 +98,7 @@ impl Fault {
             Self::UnusableStateDir(edge()),
             Self::BadConfig(edge()),
             Self::Operators,
+            Self::RefusedWayBack,
         ];
         for quality in [Quality::Slow(SLOW), Quality::Silent, Quality::Closed] {
             faults.push(Self::Store(edge(), quality));
@@ -129,7 +133,7 @@ impl Fault {
     /// What it happens to: no two faults at once happen to the same.
     pub(super) fn concerns(&self) -> String {
         match self {
-            Self::Change | Self::Operators => "operators".to_owned(),
+            Self::Change | Self::Operators | Self::RefusedWayBack => "operators".to_owned(),
             // A provider that starts needs its disk.
             Self::KillProvider(i)
             | Self::TermProvider(i)
@@ -170,7 +174,7 @@ impl Fault {
     pub(super) async fn begin(&self, world: &mut World) -> BTreeSet<usize> {
         let mut gone = BTreeSet::new();
         match self {
-            Self::Change | Self::Operators => {}
+            Self::Change | Self::Operators | Self::RefusedWayBack => {}
             Self::KillProvider(i) => world.edges[*i].provider.kill(),
             Self::TermProvider(i) => {
                 world.edges[*i].provider.terminate().await;
@@ -269,6 +273,7 @@ impl Fault {
                 provider.write_config(&fs::read_to_string(good).unwrap());
             }
             Self::Operators => operators(world).await,
+            Self::RefusedWayBack => refused_way_back(world).await,
             Self::KillPrimary => world.keys.replica().restart().await,
             Self::StopPrimary => world.keys.replica().cont(),
             Self::StopSentinel(i) => world.keys.signal_sentinel(*i, "CONT"),
@@ -319,6 +324,30 @@ async fn operators(world: &mut World) {
     assert!(newest.is_null() || *newest == *world.color, "{history}");
     let lease = world.keys.cli(&["GET", "{active}:lease"]).await;
     assert_eq!(lease, "", "the lease is still there");
+}
+
+/// A flip whose smoke test of production fails, and has Redis refuse every write by then.
+async fn refused_way_back(world: &mut World) {
+    let idle = world.idle();
+    world.ledger.allow(&idle);
+    let config = fs::read_to_string(world.edges[0].provider.config()).unwrap();
+    let (web, port) = (world.edges[0].traefik.web(), world.keys.primary().port());
+    let cli = redis::tool("redis-cli");
+    let refuse = format!("{} -p {port} CONFIG SET maxmemory 1; false", cli.display());
+    let more = format!(
+        "    production: http://{web}\n    checks: [{{ name: never, on: [production], command: '{refuse}' }}]\n    services:\n"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bluegreen.yml");
+    fs::write(&path, config.replacen("    services:\n", &more, 1)).unwrap();
+    let run = world.command(&["flip", &idle, "--timeout", "30s"]);
+    let run = run.config(path).code(4).start();
+    run.says("waiting for the store to take the way back: OOM")
+        .await;
+    world.keys.cli(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    run.end().await;
+    // Where the key had never been set, it says now what it meant.
+    assert_eq!(world.keys.cli(&["GET", "active"]).await, world.color);
 }
 
 /// A disk of its own, without room. Where that can't be, nothing is done, and it says so.
