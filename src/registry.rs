@@ -2,7 +2,8 @@
 //!
 //! Through it `flip` and `status` see every Traefik behind every provider, and need to reach none of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -84,6 +85,18 @@ pub struct Instance {
     pub seen: f64,
     /// After how long unseen it is gone, in seconds, where nothing else happens.
     pub gone_after: f64,
+    /// Whether each of its polls comes on a connection of its own, as through a proxy that keeps none: only its name can
+    /// tell what it has then.
+    #[serde(default)]
+    pub reconnects: bool,
+    /// Whether it is waited for; else it is here to be seen.
+    #[serde(default = "yes")]
+    pub counts: bool,
+}
+
+/// An older provider wrote of none that is not waited for.
+fn yes() -> bool {
+    true
 }
 
 impl Report {
@@ -249,19 +262,29 @@ pub fn fleet(reports: &[Aged]) -> Vec<Seen<'_>> {
             }
         }
     }
-    let moved = |seen: &Seen<'_>| {
-        !seen.provider_runs
-            && fleet.iter().any(|other| {
-                let named = seen.instance.id != seen.instance.address;
-                let same_endpoint = endpoint(seen.provider) == endpoint(other.provider);
-                other.instance.id == seen.instance.id
-                    && (named || same_endpoint)
-                    && (other.provider_runs || other.unseen < seen.unseen)
-            })
-    };
-    let moved: Vec<bool> = fleet.iter().map(moved).collect();
-    let mut moved = moved.into_iter();
-    fleet.retain(|_| moved.next() == Some(false));
+    // The youngest sight of each name, and of each name at each endpoint. One behind a provider that runs is as young as
+    // can be.
+    let mut youngest: HashMap<(&str, Option<&str>), f64> = HashMap::new();
+    for seen in &fleet {
+        let unseen = if seen.provider_runs {
+            f64::NEG_INFINITY
+        } else {
+            seen.unseen
+        };
+        for endpoint in [None, Some(endpoint(seen.provider))] {
+            let least = youngest
+                .entry((&seen.instance.id, endpoint))
+                .or_insert(unseen);
+            *least = least.min(unseen);
+        }
+    }
+    fleet.retain(|seen| {
+        let named = seen.instance.id != seen.instance.address;
+        let endpoint = (!named).then(|| endpoint(seen.provider));
+        let youngest = youngest.get(&(&*seen.instance.id, endpoint));
+        let moved = youngest.is_some_and(|youngest| *youngest < seen.unseen);
+        seen.provider_runs || !moved
+    });
     fleet.sort_by(|a, b| a.key().cmp(&b.key()));
     fleet
 }
@@ -271,3 +294,17 @@ fn endpoint(provider: &Report) -> &str {
     let name = &provider.provider;
     name.rsplit_once('/').map_or(name, |(endpoint, _)| endpoint)
 }
+
+/// The first few of many names, and how many more there are: there can be thousands, and any can be made up.
+pub fn first_few(names: impl ExactSizeIterator<Item: fmt::Display>) -> String {
+    const SHOWN: usize = 5;
+    let more = names.len().saturating_sub(SHOWN);
+    let mut shown: Vec<_> = names.take(SHOWN).map(|name| name.to_string()).collect();
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

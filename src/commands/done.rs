@@ -9,6 +9,7 @@ use super::care::talk_unless_quiet;
 use super::change::{Change, text};
 use super::{talk, write_out};
 use crate::printable::{self, Printable};
+use crate::registry::first_few;
 use crate::traffic::Traffic;
 use crate::verify::report::Report;
 
@@ -136,7 +137,7 @@ impl Change<'_> {
             "{word} by {} instance{s} in {:.0} ms: {}{more}",
             names.len(),
             done.confirmed.as_secs_f64() * 1000.0,
-            names.join(", ")
+            first_few(names.iter())
         ))
     }
 }

@@ -10,7 +10,7 @@ use super::care::Care;
 use super::change::{Change, text};
 use super::{print, print_json};
 use crate::document::{self, MARKER_ROUTER};
-use crate::registry::fleet;
+use crate::registry::{first_few, fleet};
 use crate::traffic::Traffic;
 
 impl Change<'_> {
@@ -30,7 +30,8 @@ impl Change<'_> {
         };
         let (old, new) = (from.map(render).unwrap_or_default(), render(&self.to));
         let instances = fleet(reports);
-        let waited_for: Vec<_> = instances.iter().map(|seen| &*seen.instance.id).collect();
+        let counted = instances.iter().filter(|seen| seen.instance.counts);
+        let waited_for: Vec<_> = counted.map(|seen| &*seen.instance.id).collect();
         if self.common.json {
             print_json(&json!({
                 "stack": self.name, "from": from.map(ToString::to_string), "to": self.to.to_string(), "dryRun": true,
@@ -60,7 +61,7 @@ impl Change<'_> {
         let whom = if waited_for.is_empty() {
             "no instance".to_owned()
         } else {
-            waited_for.join(", ")
+            first_few(waited_for.iter())
         };
         print(&format!("would wait for {whom}"));
         if let Some(care) = care {

@@ -12,6 +12,7 @@ use super::wait::{Standing, list, look};
 use super::{Common, Exit, Failure, block_on, print_json};
 use crate::color::Color;
 use crate::config::Stack;
+use crate::registry::first_few;
 use crate::traffic::Traffic;
 use crate::verify;
 use crate::verify::measure::{Limits, Pauses, Told, measure};
@@ -146,9 +147,10 @@ async fn instances(
         Ok(Standing::Has(having)) if having.names.is_empty() => {
             Outcome::Failed("no Traefik polls any provider".to_owned())
         }
-        Ok(Standing::Has(having)) => {
-            Outcome::Passed(format!("{traffic} is with {}", having.names.join(", ")))
-        }
+        Ok(Standing::Has(having)) => Outcome::Passed(format!(
+            "{traffic} is with {}",
+            first_few(having.names.iter())
+        )),
         Ok(Standing::Lacks(late)) => {
             Outcome::Failed(format!("{traffic} is not confirmed by {}", list(&late)))
         }

@@ -11,6 +11,9 @@ use crate::registry::{Aged, DisabledRouter, Instance, Routers, fleet};
 use crate::store::{KeyState, Reading};
 use crate::traffic::Traffic;
 
+/// The most instances that are shown of one stack.
+const SHOWN: usize = 100;
+
 /// One stack as the store knows it.
 pub(super) struct View<'a> {
     pub(super) name: &'a str,
@@ -67,6 +70,7 @@ impl View<'_> {
                 "confirmed": instance.confirmed.is_some() && instance.confirmed.as_ref() == seen.current(),
                 "applied": seen.provider.marker.then(|| instance.applied.is_some() && instance.applied.as_ref() == seen.current()),
                 "routers": seen.routers(), "hold": instance.hold, "holdCut": instance.hold_cut, "cadence": instance.cadence,
+                "reconnects": instance.reconnects, "counts": instance.counts,
                 "unseen": seen.unseen, "provider": seen.provider.provider, "providerRuns": seen.provider_runs,
             })
         });
@@ -186,11 +190,18 @@ impl View<'_> {
         }
         let widths = fleet.iter().map(|seen| seen.instance.id.chars().count());
         let width = widths.max().unwrap_or(0);
-        for seen in &fleet {
+        let more = fleet.len().saturating_sub(SHOWN);
+        // Where not all are shown, those are that lack something.
+        let (lack, have): (Vec<_>, Vec<_>) = fleet
+            .iter()
+            .partition(|seen| more > 0 && seen.instance.confirmed.as_ref() != seen.current());
+        for seen in lack.into_iter().chain(have).take(SHOWN) {
             let instance = seen.instance;
             let id = &instance.id;
             let current = seen.current();
-            let has = if !seen.provider_runs {
+            let has = if !instance.counts {
+                "not waited for"
+            } else if !seen.provider_runs {
                 "its provider has stopped"
             } else if seen.provider.marker
                 && instance.applied.is_some()
@@ -212,6 +223,11 @@ impl View<'_> {
                 .as_ref()
                 .map(|path| format!(" at {path}"))
                 .unwrap_or_default();
+            let polls = if instance.reconnects {
+                format!("{polls}, each time on a connection of its own")
+            } else {
+                polls
+            };
             let cut = instance
                 .hold_cut
                 .map(|cut| format!(", the hold cut to {cut:.1} s"))
@@ -228,6 +244,9 @@ impl View<'_> {
                 ));
             }
             lines.extend(seen.routers().into_iter().flat_map(disabled_lines));
+        }
+        if more > 0 {
+            lines.push(format!("  and {more} more instances: --json has all"));
         }
         lines
     }

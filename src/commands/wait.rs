@@ -9,7 +9,7 @@ use super::change::Change;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use crate::config::Stack;
-use crate::registry::{Aged, Seen, fleet};
+use crate::registry::{Aged, Seen, first_few, fleet};
 use crate::store::{Reading, Session, Store, StoreError};
 use crate::traffic::Traffic;
 
@@ -180,7 +180,7 @@ pub(super) fn standing(reports: &[Aged], to: &str, without: &BTreeSet<String>) -
         revisions: BTreeSet::new(),
         applied: true,
     };
-    for seen in fleet(reports) {
+    for seen in fleet(reports).iter().filter(|seen| seen.instance.counts) {
         let id = &*seen.instance.id;
         if seen.has(to) {
             has.names.push(id.to_owned());
@@ -189,7 +189,7 @@ pub(super) fn standing(reports: &[Aged], to: &str, without: &BTreeSet<String>) -
         } else if !without.contains(id) {
             lacks.push(Late {
                 name: id.to_owned(),
-                why: why_not(&seen, to),
+                why: why_not(seen, to),
             });
         }
     }
@@ -218,6 +218,12 @@ fn why_not(seen: &Seen<'_>, to: &str) -> String {
     if seen.instance.revision.as_ref() != seen.current() {
         return format!("has not fetched it; unseen for {:.0} s", seen.unseen);
     }
+    if seen.instance.confirmed.as_ref() != seen.current() && seen.instance.reconnects {
+        return "fetched it, but each of its polls comes on a connection of its own, as through a proxy that keeps none, \
+                so nothing shows that it has it: have the proxy keep connections; or set --read-token, a name of its own \
+                in X-Traefik-Instance, and a pollInterval of 100ms"
+            .to_owned();
+    }
     if seen.instance.confirmed.as_ref() != seen.current() {
         return format!(
             "fetched it, but has not come back; unseen for {:.0} s",
@@ -227,19 +233,12 @@ fn why_not(seen: &Seen<'_>, to: &str) -> String {
     "fetched it, but does not route by it".to_owned()
 }
 
-/// The first few, and how many there are.
+/// The first few, each with the reason, and how many more there are.
 pub(super) fn list(late: &[Late]) -> String {
-    const SHOWN: usize = 5;
-    let mut text: Vec<_> = late.iter().take(SHOWN).map(ToString::to_string).collect();
-    if late.len() > SHOWN {
-        text.push(format!("and {} more", late.len() - SHOWN));
-    }
-    text.join(", ")
+    first_few(late.iter())
 }
 
+/// The first few names, and how many more there are.
 pub(super) fn names(late: &[Late]) -> String {
-    late.iter()
-        .map(|late| late.name.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
+    first_few(late.iter().map(|late| &late.name))
 }

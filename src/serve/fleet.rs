@@ -4,10 +4,16 @@
 //! connections: HTTP/1.1 has no second request before the first is answered whole, so the next poll *on the same
 //! connection* proves that the answer before it arrived. An instance with several open connections (two Traefiks that
 //! share a name or an address) has confirmed what all of them have.
+//!
+//! - [`instance`]: one instance, what is expected of it, and whether it is waited for;
+//! - [`by_name`]: one whose polls come over a connection each;
+//! - [`passers`]: who polled once and left.
 
+mod by_name;
 mod instance;
+mod passers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,19 +26,50 @@ use crate::state::Share;
 
 use super::interval::{DEFAULT_HOLD, POLL_TIMEOUT};
 use instance::{Instance, Presence};
+use passers::Passers;
 
 /// The most instances that are told apart. Names come from outside; beyond this one the polls are answered, but not
 /// accounted for.
 const MOST: usize = 20_000;
 
+/// So many lines about single instances are written into the log between two sweeps.
+const MOST_LINES: usize = 20;
+
+/// Who stayed no longer than this, and is gone, may have been made up.
+const HARDLY_THERE: Duration = Duration::from_secs(10);
+
 /// The number of a connection, in the order of their coming.
 pub type ConnectionId = u64;
+
+/// Who polls.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// What it calls itself.
+    pub name: Option<&'a str>,
+    /// Where the connection comes from.
+    pub address: IpAddr,
+    /// Whether it has shown a token, so that its name is believed.
+    pub trusted: bool,
+    /// Whether it calls itself Go's HTTP client, which Traefik polls with.
+    pub by_go: bool,
+}
 
 /// All instances that poll this provider.
 #[derive(Debug)]
 pub struct Fleet {
-    instances: Mutex<BTreeMap<String, Instance>>,
+    known: Mutex<Known>,
     changed: watch::Sender<()>,
+}
+
+/// What is known of those who poll.
+#[derive(Debug, Default)]
+struct Known {
+    instances: BTreeMap<String, Instance>,
+    /// Whose poll came last on each connection.
+    connections: HashMap<ConnectionId, String>,
+    passers: Passers,
+    /// Lines about single instances since the last sweep.
+    lines: usize,
 }
 
 /// An instance as others see it.
@@ -56,7 +93,7 @@ pub struct Poll {
     fleet: Arc<Fleet>,
     id: String,
     connection: ConnectionId,
-    /// What this connection was last sent.
+    /// What this connection was last sent; or the instance, where its name is what tells.
     pub last_sent: Option<Revision>,
     /// To what the holds of this instance are cut.
     pub cut: Option<Duration>,
@@ -68,7 +105,7 @@ pub struct Poll {
 impl Default for Fleet {
     fn default() -> Self {
         Self {
-            instances: Mutex::default(),
+            known: Mutex::default(),
             changed: watch::Sender::new(()),
         }
     }
@@ -80,19 +117,20 @@ impl Fleet {
         self.changed.subscribe()
     }
 
-    /// Takes note of a poll. `name` is what the instance calls itself.
+    /// Takes note of a poll of the whole document, or of a share of it.
     pub fn arrive(
         self: &Arc<Self>,
         connection: ConnectionId,
-        name: Option<&str>,
-        address: IpAddr,
+        caller: Caller<'_>,
         share: Option<&Arc<Share>>,
     ) -> Poll {
-        let called = name.map_or_else(|| address.to_string(), str::to_owned);
+        let called = caller
+            .name
+            .map_or_else(|| caller.address.to_string(), str::to_owned);
         let id = id_of(&called, share);
         let mut poll = Poll {
             fleet: Arc::clone(self),
-            id,
+            id: id.clone(),
             connection,
             last_sent: None,
             cut: None,
@@ -100,13 +138,21 @@ impl Fleet {
             answered: false,
         };
         let now = Instant::now();
-        let mut instances = self.lock();
-        if instances.len() >= MOST && !instances.contains_key(&poll.id) {
-            return poll;
+        let mut known = self.lock();
+        let mut news = false;
+        if known.connections.get(&connection) != Some(&id) {
+            // A connection has one instance at a time: several share it only behind a proxy, or where they are made up.
+            news |= known.closes(connection, false, now);
+            if known.instances.len() >= MOST && !known.instances.contains_key(&id) {
+                drop(known);
+                self.publish(news);
+                return poll;
+            }
+            known.connections.insert(connection, id.clone());
         }
-        if !instances.contains_key(&poll.id) {
-            let others = other_paths(&instances, &called, share);
-            if name.is_some() && !others.is_empty() {
+        if !known.instances.contains_key(&id) {
+            let others = other_paths(&known.instances, &called, share);
+            if caller.name.is_some() && !others.is_empty() && known.may_log() {
                 tracing::warn!(
                     instance = called,
                     path = path_of(share),
@@ -115,51 +161,37 @@ impl Fleet {
                      X-Traefik-Instance"
                 );
             }
+            let once = known.passers.comes(&id, caller.address);
+            let instance = Instance::new(called, share.cloned(), caller.address, once, now);
+            known.instances.insert(id.clone(), instance);
         }
-        let instance = instances
-            .entry(poll.id.clone())
-            .or_insert_with(|| Instance::new(called, share.cloned(), address, now));
-        let before = instance.confirmed().cloned();
-        poll.last_sent = instance.arrives(connection, address, now);
-        poll.cut = instance.cut.hold();
-        poll.best = instance.best_hold(connection);
-        if !instance.known && (name.is_some() || poll.last_sent.is_some()) {
-            instance.known = true;
-            tracing::info!(instance = poll.id, %address, "an instance has come");
+        let told = known.tell(&id, |instance| {
+            let last_sent = instance.arrives(connection, &caller, now);
+            let back = std::mem::take(&mut instance.lags);
+            let (cut, best) = (instance.cut.hold(), instance.best_hold(connection));
+            (last_sent, cut, best, back)
+        });
+        if let Some(((last_sent, cut, best, back), changed)) = told {
+            (poll.last_sent, poll.cut, poll.best) = (last_sent, cut, best);
+            news |= changed;
+            if back && known.may_log() {
+                tracing::info!(instance = id, "the instance polls again");
+            }
         }
-        if std::mem::take(&mut instance.lags) {
-            tracing::info!(instance = poll.id, "the instance polls again");
-        }
-        if instance.confirmed() != before.as_ref() {
-            self.changed.send_replace(());
-        }
+        drop(known);
+        self.publish(news);
         poll
     }
 
     /// A connection is closed; `broken` where it did not end between two requests.
     pub fn closed(&self, connection: ConnectionId, broken: bool) {
-        let now = Instant::now();
-        let mut instances = self.lock();
-        instances.retain(|id, instance| {
-            if !instance.connections.contains_key(&connection) {
-                return true;
-            }
-            if instance.was_answered_too_late(connection, now) {
-                instance.cut.timed_out(id, POLL_TIMEOUT);
-            }
-            instance.closes(connection, broken, now);
-            let stays = instance.known || !instance.connections.is_empty();
-            if !stays {
-                tracing::debug!(instance = id, "polled once and left");
-            }
-            stays
-        });
-        self.changed.send_replace(());
+        let news = self.lock().closes(connection, broken, Instant::now());
+        self.publish(news);
     }
 
     /// An instance was asked for the document by which it routes; this one, where it is said, is it.
     pub fn asked(&self, id: &str, applied: Option<&Revision>) {
-        if let (Some(instance), Some(revision)) = (self.lock().get_mut(id), applied) {
+        if let (Some(instance), Some(revision)) = (self.lock().instances.get_mut(id), applied) {
             instance.applied = Some(revision.clone());
         }
         self.changed.send_replace(());
@@ -172,11 +204,11 @@ impl Fleet {
         id: &str,
         routers: Option<registry::Routers>,
     ) -> Option<registry::Routers> {
-        let mut instances = self.lock();
-        let instance = instances.get_mut(id)?;
+        let mut known = self.lock();
+        let instance = known.instances.get_mut(id)?;
         let news = instance.routers != routers;
         let before = std::mem::replace(&mut instance.routers, routers);
-        drop(instances);
+        drop(known);
         if news {
             self.changed.send_replace(());
         }
@@ -185,76 +217,80 @@ impl Fleet {
 
     /// The instances that were seen to route by a document, with their addresses.
     pub fn applied(&self) -> Vec<(String, IpAddr, Revision)> {
-        let instances = self.lock();
-        let applied = instances.iter().filter_map(|(id, instance)| {
+        let known = self.lock();
+        let applied = known.instances.iter().filter_map(|(id, instance)| {
             let revision = instance.applied.clone()?;
             Some((id.clone(), instance.address, revision))
         });
         applied.collect()
     }
 
-    /// Forgets the instances that are gone, and says which of the others lag.
+    /// Forgets the instances that are gone, and says which of the others lag, and who floods.
     pub fn sweep(&self) {
         let now = Instant::now();
-        let mut forgotten = false;
-        self.lock().retain(|id, instance| {
-            let unseen_s = now.duration_since(instance.seen).as_secs();
-            match instance.presence(now) {
-                Presence::Gone => {
-                    tracing::warn!(
-                        instance = id,
-                        unseen_s,
-                        "the instance is gone: it is waited for no longer"
-                    );
-                    forgotten = true;
-                    return false;
-                }
-                Presence::Lags if !std::mem::replace(&mut instance.lags, true) => {
-                    tracing::warn!(
-                        instance = id,
-                        unseen_s,
-                        "the instance lags: it has not polled again"
-                    );
-                }
-                _ => {}
-            }
-            true
-        });
-        if forgotten {
-            self.changed.send_replace(());
+        let mut known = self.lock();
+        let unsaid = std::mem::take(&mut known.lines).saturating_sub(MOST_LINES);
+        if unsaid > 0 {
+            tracing::info!(unsaid, "more instances have come, lag, are back or gone");
         }
+        let mut news = false;
+        let looked_at = known.instances.iter().filter(|(_, instance)| {
+            let presence = instance.presence(now);
+            matches!(presence, Presence::Lags | Presence::Gone) || instance.has_idle(now)
+        });
+        let looked_at: Vec<_> = looked_at.map(|(id, _)| id.clone()).collect();
+        for id in looked_at {
+            if let Some((presence, changed)) = known.tell(&id, |instance| {
+                instance.idles(now);
+                instance.presence(now)
+            }) {
+                news |= changed | known.judges(&id, presence, now);
+            }
+        }
+        for (address, names) in known.passers.look(now) {
+            tracing::warn!(
+                %address,
+                names,
+                "polls come under ever new names that do not come back: they are not waited for; \
+                 with --read-token only who shows it can poll"
+            );
+        }
+        drop(known);
+        self.publish(news);
     }
 
     /// All instances, by name.
     pub fn overview(&self) -> Vec<Overview> {
         let now = Instant::now();
-        let instances = self.lock();
+        let known = self.lock();
+        let instances = known.instances.values();
         instances
-            .values()
-            .map(|instance| instance.overview(others_of(&instances, instance), now))
+            .map(|instance| instance.overview(others_of(&known.instances, instance), now))
             .collect()
     }
 
-    /// The entries of all instances in the registry, by name.
+    /// The entries in the registry, by name.
     pub fn entries(&self) -> Vec<registry::Instance> {
         let now = Instant::now();
-        let instances = self.lock();
-        instances
-            .values()
-            .map(|instance| instance.entry(others_of(&instances, instance), now))
+        let known = self.lock();
+        let told = known.instances.values();
+        let told = told.filter(|instance| instance.is_told());
+        told.map(|instance| instance.entry(others_of(&known.instances, instance), now))
             .collect()
     }
 
     /// How many instances there are.
     pub fn size(&self) -> usize {
-        self.lock().len()
+        self.lock().instances.len()
     }
 
-    /// The instances that have fetched the current document, or their share of it, and were not seen yet to route by it;
-    /// and its revision. That of the whole document is given.
+    /// The instances that are waited for, have fetched the current document, or their share of it, and were not seen yet to
+    /// route by it; and its revision. That of the whole document is given.
     pub fn unapplied(&self, whole: Option<&Revision>) -> Vec<(String, Revision)> {
-        let instances = self.lock();
-        let unapplied = instances.iter().filter_map(|(id, instance)| {
+        let known = self.lock();
+        let counted = known.instances.iter();
+        let counted = counted.filter(|(_, instance)| instance.counts());
+        let unapplied = counted.filter_map(|(id, instance)| {
             let current = instance.current(whole)?;
             let is = |revision: &Option<Revision>| revision.as_ref() == Some(&current);
             (is(&instance.revision) && !is(&instance.applied)).then(|| (id.clone(), current))
@@ -265,24 +301,121 @@ impl Fleet {
     /// From where the instance of this name polled last, where there is one, and the revision that it is to have. That of
     /// the whole document is given.
     pub fn wanted(&self, id: &str, whole: Option<&Revision>) -> Option<(IpAddr, Option<Revision>)> {
-        let instances = self.lock();
-        let instance = instances.get(id)?;
+        let known = self.lock();
+        let instance = known.instances.get(id)?;
         Some((instance.address, instance.current(whole)))
     }
 
     /// The shares that are polled, each once.
     pub fn shares(&self) -> Vec<Arc<Share>> {
-        let instances = self.lock();
-        let shares = instances.values().filter_map(|i| i.share.as_ref());
+        let known = self.lock();
+        let shares = known.instances.values().filter_map(|i| i.share.as_ref());
         let shares: BTreeMap<_, _> = shares.map(|share| (share.path(), share)).collect();
         shares.into_values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Instance>> {
-        // No code panics while it holds the lock; if it did, the map would still be whole.
-        self.instances
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        // No code panics while it holds the lock; if it did, it would still be whole.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, news: bool) {
+        if news {
+            self.changed.send_replace(());
+        }
+    }
+}
+
+impl Known {
+    /// Tells an instance something, where it is known. Gives whether others are to be told of the change.
+    fn tell<T>(&mut self, id: &str, what: impl FnOnce(&mut Instance) -> T) -> Option<(T, bool)> {
+        let instance = self.instances.get_mut(id)?;
+        let before = instance.news();
+        let told = what(instance);
+        let news = instance.news();
+        let address = instance.address;
+        if news.counts && !before.counts && self.may_log() {
+            tracing::info!(instance = id, %address, "an instance has come");
+        }
+        if news.reconnects && !before.reconnects && self.may_log() {
+            tracing::warn!(
+                instance = id,
+                %address,
+                "each poll comes on a connection of its own, as through a proxy that keeps none: where that is a Traefik, \
+                 have the proxy keep connections; or set --read-token, a name of its own in X-Traefik-Instance, and a \
+                 pollInterval of 100ms, so that its name tells what it has"
+            );
+        }
+        Some((told, (news.counts || news.reconnects) && news != before))
+    }
+
+    /// A connection is closed, or goes to another instance. Gives whether others are to be told.
+    fn closes(&mut self, connection: ConnectionId, broken: bool, now: Instant) -> bool {
+        let Some(id) = self.connections.remove(&connection) else {
+            return false;
+        };
+        self.tell(&id, |instance| {
+            if instance.was_answered_too_late(connection, now) {
+                instance.cut.timed_out(&id, POLL_TIMEOUT);
+            }
+            instance.closes(connection, broken, now);
+        });
+        let Some(instance) = self.instances.get(&id) else {
+            return false;
+        };
+        if instance.is_told() {
+            return true;
+        }
+        if !instance.is_connected() {
+            let (once, address) = (instance.once, instance.address);
+            self.instances.remove(&id);
+            self.passers.left(id, once, address, now);
+        }
+        false
+    }
+
+    /// What comes of it that an instance is, or is not, there. Gives whether others are to be told.
+    fn judges(&mut self, id: &str, presence: Presence, now: Instant) -> bool {
+        let Some(instance) = self.instances.get_mut(id) else {
+            return false;
+        };
+        let unseen_s = now.duration_since(instance.seen).as_secs();
+        let counts = instance.counts();
+        match presence {
+            Presence::Gone => {
+                let (address, told) = (instance.address, instance.is_told());
+                let hardly_there = instance.stayed_for() < HARDLY_THERE;
+                self.instances.remove(id);
+                if hardly_there {
+                    self.passers.left(id.to_owned(), 0, address, now);
+                }
+                if counts && self.may_log() {
+                    tracing::warn!(
+                        instance = id,
+                        unseen_s,
+                        "the instance is gone: it is waited for no longer"
+                    );
+                }
+                told
+            }
+            Presence::Lags if counts && !std::mem::replace(&mut instance.lags, true) => {
+                if self.may_log() {
+                    tracing::warn!(
+                        instance = id,
+                        unseen_s,
+                        "the instance lags: it has not polled again"
+                    );
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether there is room in the log for a line about one instance.
+    fn may_log(&mut self) -> bool {
+        self.lines += 1;
+        self.lines <= MOST_LINES
     }
 }
 
@@ -326,34 +459,34 @@ impl Poll {
 
     /// The poll's answer is withheld, for at most this long.
     pub fn hold(&mut self, hold: Duration) {
-        // That a poll is held is no news: others learn of it once a second.
         self.tell(|instance| instance.is_held(self.connection, hold, Instant::now()));
     }
 
     /// The poll is answered with this revision; `ran_out` where the hold was over before anything changed.
     pub fn answer(mut self, revision: &Revision, ran_out: bool) {
         self.answered = true;
-        let news = self.tell(|instance| {
+        self.tell(|instance| {
             if ran_out {
                 instance.cut.kept_to(&self.id);
                 instance.runs_out(self.connection);
             }
-            instance.is_answered(self.connection, revision, Instant::now())
+            instance.is_answered(self.connection, revision, Instant::now());
         });
-        if news == Some(true) {
-            self.fleet.changed.send_replace(());
-        }
     }
 
     /// The poll is answered without a document: there is none any more.
     pub fn refuse(mut self) {
         self.answered = true;
-        self.tell(|instance| instance.breaks(self.connection, Instant::now()));
+        self.tell(|instance| {
+            instance.breaks(self.connection, Instant::now());
+        });
     }
 
-    /// Tells the instance something, where it is known.
-    fn tell<T>(&self, what: impl FnOnce(&mut Instance) -> T) -> Option<T> {
-        self.fleet.lock().get_mut(&self.id).map(what)
+    /// Tells the instance something, where it is known. That a poll of it is held or answered as before is no news:
+    /// others learn of it once a second.
+    fn tell(&self, what: impl FnOnce(&mut Instance)) {
+        let told = self.fleet.lock().tell(&self.id, what);
+        self.fleet.publish(told.is_some_and(|((), news)| news));
     }
 }
 
@@ -370,3 +503,6 @@ impl Drop for Poll {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,11 +18,11 @@ use std::sync::atomic::Ordering;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER, USER_AGENT,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
-use super::fleet::ConnectionId;
+use super::fleet::{Caller, ConnectionId};
 use super::{Shared, access, hold, metrics, status, switch};
 use crate::document::{Document, Revision};
 use crate::printable::{self, Printable};
@@ -34,7 +34,7 @@ const INSTANCE_HEADER: &str = "x-traefik-instance";
 /// What the path of a share begins with.
 const SHARES: &str = "/traefik/";
 
-/// The longest name of an instance.
+/// The longest name of an instance, in bytes.
 const MAX_INSTANCE_NAME: usize = 128;
 
 /// The paths that there are, for those who ask for another one.
@@ -108,9 +108,12 @@ pub async fn answer(
 
 const NOT_READY: &str = "no document to serve yet: the store has not told the traffic, and the state directory does not know it";
 
-/// Whether an instance can be told by this name: the paths of shares make names in the fleet.
+/// Whether an instance may call itself so: what is shown and written in so many places has no control characters, and the
+/// paths of shares make names in the fleet.
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= MAX_INSTANCE_NAME && !name.contains(SHARES)
+    let shown = |c: char| c.is_ascii_graphic() || c == ' ';
+    let fits = !name.is_empty() && name.len() <= MAX_INSTANCE_NAME;
+    fits && name.chars().all(shown) && !name.contains(SHARES)
 }
 
 /// What there is to serve now.
@@ -155,7 +158,15 @@ async fn traefik(
         .get(INSTANCE_HEADER)
         .and_then(|name| name.to_str().ok())
         .map(str::trim);
-    let name = name.filter(|name| is_name(name));
+    let caller = Caller {
+        name: name.filter(|name| is_name(name)),
+        address: peer.ip(),
+        // It has shown the token by now, where there is one.
+        trusted: shared.access.read_token.is_some(),
+        by_go: headers
+            .get(USER_AGENT)
+            .is_some_and(|agent| agent.as_bytes().starts_with(b"Go-http-client")),
+    };
     // Before the document is looked at, so that no change falls between the two.
     let mut revisions = match &share {
         Some(share) => share.revisions(),
@@ -163,9 +174,7 @@ async fn traefik(
     };
     revisions.mark_unchanged();
     let mut stopping = shared.stopping.subscribe();
-    let mut poll = shared
-        .fleet
-        .arrive(connection, name, peer.ip(), share.as_ref());
+    let mut poll = shared.fleet.arrive(connection, caller, share.as_ref());
     shared.polls.fetch_add(1, Ordering::Relaxed);
     let share = share.as_deref();
     let Some(mut document) = self::document(shared, share) else {

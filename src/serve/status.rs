@@ -68,6 +68,10 @@ struct Instance {
     hold: f64,
     hold_cut: Option<f64>,
     cadence: Option<f64>,
+    /// Whether each of its polls comes on a connection of its own, as through a proxy that keeps none.
+    reconnects: bool,
+    /// Whether `flip` waits for it.
+    counts: bool,
     last_seen: Timestamp,
 }
 
@@ -115,6 +119,8 @@ pub fn status(shared: &Shared) -> Status {
             hold: entry.hold,
             hold_cut: entry.hold_cut,
             cadence: entry.cadence,
+            reconnects: entry.reconnects,
+            counts: entry.counts,
         }
     });
     Status {

@@ -5,6 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hyper::client::conn::http1::handshake;
+use hyper::header::HeaderValue;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request};
+use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
@@ -110,6 +115,169 @@ async fn who_looks_in_once_is_no_instance() {
     assert_eq!(provider.log().count("an instance has come"), 0);
     let seen = seen_from_the_store(&provider).await;
     assert_eq!(seen["instances"], serde_json::json!([]));
+}
+
+/// One client without a token makes up names: each polls once, on one connection or on its own. Flips do not wait for
+/// them, and one line says who it is.
+#[tokio::test]
+async fn made_up_names_hold_up_no_flip_and_are_told_of_in_one_line() {
+    let (_redis, provider) = start().await;
+    let mut edge = Poller::connect(provider.address()).await;
+    edge.poll(&[(NAME, "edge")]).await;
+    hold(&provider, &mut edge, "edge").await;
+    let mut client = Poller::connect(provider.address()).await;
+    let names = 2_000;
+    for i in 0..names {
+        client.poll(&[(NAME, &format!("made-up-{i}"))]).await;
+        if i % 10 == 0 {
+            client = Poller::connect(provider.address()).await;
+        }
+    }
+    let flip = Cli::new(&["flip", "green", "--no-verify"]).of(&provider);
+    let flip = flip.stdout("by 1 instance").start();
+    edge.receive().await;
+    edge.send_poll(&[(NAME, "edge")]).await;
+    flip.end().await;
+    drop(client);
+    let floods = "polls come under ever new names";
+    let line = provider.log_contains(floods).await;
+    assert!(line.contains("address=127.0.0.1"), "{line}");
+    assert!(line.contains(&format!("names={names}")), "{line}");
+    assert_eq!(provider.log().count(floods), 1);
+    assert_eq!(provider.log().count("made-up"), 0);
+    let instances = provider.status().await["instances"].take();
+    assert_eq!(instances.as_array().unwrap().len(), 1, "{instances}");
+}
+
+/// Many who never come back: what is said of them is short, in the log, in the error and in the history.
+#[tokio::test]
+async fn of_many_that_do_not_confirm_the_first_few_are_named() {
+    let (redis, provider) = start().await;
+    let mut client = Poller::connect(provider.address()).await;
+    for i in 0..300 {
+        for _ in 0..2 {
+            let poll = [(NAME, &*format!("edge-{i:03}")), ("Prefer", "wait=0")];
+            client.poll(&poll).await;
+        }
+    }
+    let flip = Cli::new(&["flip", "green", "--no-verify", "--timeout", "1s"]).of(&provider);
+    let run = flip.code(5).stderr("and 295 more").any_stdout().run().await;
+    assert!(run.stderr.len() < 4_000, "{}", run.stderr);
+    let why = redis.cli(&["XREVRANGE", "{active}:history", "+", "-", "COUNT", "1"]);
+    let why = why.await;
+    assert!(why.contains("edge-000, edge-001"), "{why}");
+    assert!(why.contains("and 295 more"), "{why}");
+    let came = provider.log().count("an instance has come");
+    assert!(came < 300, "{came} lines");
+}
+
+#[tokio::test]
+async fn with_a_token_only_who_shows_it_is_an_instance() {
+    let redis = Redis::start().await;
+    let options = Options::new(CONFIG, &redis.url()).arg("--read-token=secret");
+    let provider = options.arg("--hold=60s").start().await;
+    for headers in [
+        &[(NAME, "edge")][..],
+        &[(NAME, "edge"), ("Authorization", "Bearer wrong")],
+    ] {
+        let mut poller = Poller::connect(provider.address()).await;
+        for _ in 0..2 {
+            assert_eq!(poller.poll(headers).await.status, 401);
+        }
+    }
+    let seen = seen_from_the_store(&provider).await;
+    assert_eq!(seen["instances"], serde_json::json!([]));
+    let mut poller = Poller::connect(provider.address()).await;
+    let headers = [(NAME, "edge"), ("Authorization", "Bearer secret")];
+    assert_eq!(poller.poll(&headers).await.status, 200);
+    poller.send_poll(&headers).await;
+    eventually("it is an instance", SOON, async || {
+        let seen = seen_from_the_store(&provider).await;
+        if seen["instances"][0]["held"] == true {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    })
+    .await;
+}
+
+/// A proxy that closes the connection to the provider after each answer, as nginx does by default.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_traefik_behind_a_proxy_that_keeps_no_connection_is_told_of_with_the_reason() {
+    let (stack, redis) = (Stack::start().await, Redis::start().await);
+    let provider = stack.provider(&stack.config(), &redis).await;
+    let proxy = keeps_no_connection(provider.address()).await;
+    let endpoint = format!("http://{proxy}/traefik");
+    let traefik = traefik::Options::recommended(&endpoint, "edge")
+        .start()
+        .await;
+    let instance = provider.instance_has("edge", "reconnects", true).await;
+    assert_eq!(instance["counts"], true);
+    assert_eq!(instance["confirmed"], false);
+    provider
+        .log_contains("each poll comes on a connection of its own")
+        .await;
+    let status = Cli::new(&["status"]).of(&provider).any_stdout();
+    let status = status.run().await.stdout;
+    assert!(status.contains("on a connection of its own"), "{status}");
+    let flip = Cli::new(&["flip", "green", "--no-verify", "--timeout", "2s"]).of(&provider);
+    let flip = flip
+        .code(5)
+        .stderr("each of its polls comes on a connection of its own");
+    flip.stderr("--read-token").run().await;
+    traefik.wait_for(HOSTS[0], "blue").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_token_a_traefik_behind_such_a_proxy_is_held_and_confirms_by_its_name() {
+    let (stack, redis) = (Stack::start().await, Redis::start().await);
+    let options = Options::new(&stack.config(), &redis.url()).arg("--read-token=secret");
+    let provider = options.start().await;
+    let proxy = keeps_no_connection(provider.address()).await;
+    let endpoint = format!("http://traefik:secret@{proxy}/traefik");
+    let traefik = traefik::Options::recommended(&endpoint, "edge")
+        .start()
+        .await;
+    let seen = async || seen_from_the_store(&provider).await["instances"][0].clone();
+    let held = async || {
+        let instance = seen().await;
+        if instance["held"] == true && instance["confirmed"] == true {
+            Ok(())
+        } else {
+            Err(instance)
+        }
+    };
+    for color in ["green", "blue", "green"] {
+        eventually("a poll is held", SOON, held).await;
+        let flip = Cli::new(&["flip", color, "--no-verify", "--timeout", "5s"]).of(&provider);
+        flip.stdout("by 1 instance").stdout("edge").run().await;
+        traefik.wait_for(HOSTS[0], color).await;
+    }
+    assert_eq!(seen().await["reconnects"], true);
+}
+
+/// Passes each request on over a connection of its own, and its answer back; the client's connection stays open.
+async fn keeps_no_connection(target: SocketAddr) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let service = service_fn(move |mut request| async move {
+                let stream = tokio::net::TcpStream::connect(target).await.unwrap();
+                let (mut sender, driver) = handshake(TokioIo::new(stream)).await.unwrap();
+                tokio::spawn(driver);
+                let headers: &mut HeaderMap = Request::headers_mut(&mut request);
+                headers.insert("connection", HeaderValue::from_static("close"));
+                let mut answer = sender.send_request(request).await?;
+                answer.headers_mut().remove("connection");
+                Ok::<_, hyper::Error>(answer)
+            });
+            let serve = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(serve.serve_connection(TokioIo::new(client), service));
+        }
+    });
+    address
 }
 
 #[tokio::test]

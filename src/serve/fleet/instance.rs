@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{ConnectionId, Overview};
+use super::by_name::ByName;
+use super::{Caller, ConnectionId, Overview};
 use crate::document::Revision;
 use crate::registry;
 use crate::serve::hold::Cut;
@@ -20,6 +21,12 @@ const LAG: Duration = Duration::from_secs(4);
 
 /// The cadence that is assumed of an instance that has come only once: Traefik's default `pollInterval`.
 const UNKNOWN_CADENCE: Duration = Duration::from_secs(5);
+
+/// An instance whose last polls were each the only one on its connection, so many in a row, never uses one again.
+const ONCE: u32 = 3;
+
+/// A connection that is idle for so long after its only poll is used no more.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// What is expected of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,20 +49,27 @@ pub(super) struct Instance {
     /// The share that it polls; none where it polls the whole document.
     pub(super) share: Option<Arc<Share>>,
     pub(super) address: IpAddr,
-    /// Whether it has a name, or has come back on a connection: whoever looks in once with curl is no instance.
-    pub(super) known: bool,
-    pub(super) connections: HashMap<ConnectionId, Connection>,
+    /// Whether it has a name of its own.
+    named: bool,
+    /// Whether it has polled again on a connection, as Traefik does.
+    came_back: bool,
+    connections: HashMap<ConnectionId, Connection>,
+    /// How many connections in a row it has used for one poll only.
+    pub(super) once: u32,
+    /// Where it never uses a connection again, and is believed its name.
+    by_name: Option<ByName>,
     /// What it fetched last, and what it had confirmed when its last connection was closed.
     pub(super) revision: Option<Revision>,
-    pub(super) confirmed: Option<Revision>,
+    confirmed: Option<Revision>,
     pub(super) applied: Option<Revision>,
     pub(super) routers: Option<registry::Routers>,
-    pub(super) hold: Duration,
+    hold: Duration,
     pub(super) cut: Cut,
     /// The longest time lately from an answer to the next poll.
-    pub(super) cadence: Option<Duration>,
+    cadence: Option<Duration>,
     /// Whether its last poll ended without an answer. A Traefik to which that happens comes back after a pause.
-    pub(super) failed: bool,
+    failed: bool,
+    came: Instant,
     /// When it polled last, was answered, or its poll broke.
     pub(super) seen: Instant,
     pub(super) lags: bool,
@@ -63,30 +77,57 @@ pub(super) struct Instance {
 
 /// One connection of an instance.
 #[derive(Debug, Default)]
-pub(super) struct Connection {
-    pub(super) sent: Option<Revision>,
-    pub(super) confirmed: Option<Revision>,
-    pub(super) answered: Option<Instant>,
+struct Connection {
+    sent: Option<Revision>,
+    confirmed: Option<Revision>,
+    answered: Option<Instant>,
     /// Since when its poll is held, and for how long at most.
-    pub(super) held: Option<(Instant, Duration)>,
+    held: Option<(Instant, Duration)>,
     /// The hold of its last poll, where that was held to the end.
-    pub(super) ran_out: Option<Duration>,
-    pub(super) interval: Interval,
+    ran_out: Option<Duration>,
+    interval: Interval,
+    polls: Polls,
+}
+
+/// How many polls have come on a connection.
+#[derive(Debug, Default, PartialEq)]
+enum Polls {
+    #[default]
+    None,
+    One,
+    /// One, of which no more is to be concluded.
+    OneGlance,
+    More,
+}
+
+/// What others are told of an instance as soon as it changes.
+#[derive(Debug, PartialEq)]
+pub(super) struct News {
+    pub(super) counts: bool,
+    pub(super) reconnects: bool,
+    revision: Option<Revision>,
+    confirmed: Option<Revision>,
 }
 
 impl Instance {
+    /// One that has left so many connections in a row after one poll.
     pub(super) fn new(
         called: String,
         share: Option<Arc<Share>>,
         address: IpAddr,
+        once: u32,
         now: Instant,
     ) -> Self {
+        let named = called != address.to_string();
         Self {
             called,
             share,
             address,
-            known: false,
+            named,
+            came_back: false,
             connections: HashMap::new(),
+            once,
+            by_name: None,
             revision: None,
             confirmed: None,
             applied: None,
@@ -95,28 +136,52 @@ impl Instance {
             cut: Cut::default(),
             cadence: None,
             failed: false,
+            came: now,
             seen: now,
             lags: false,
         }
     }
 
-    /// A poll has come: what the answer before it brought has arrived. Gives what this connection was last sent.
+    /// A poll has come: what the answer before it brought has arrived. Gives what is known to have been sent before.
     pub(super) fn arrives(
         &mut self,
         connection: ConnectionId,
-        address: IpAddr,
+        caller: &Caller<'_>,
         now: Instant,
     ) -> Option<Revision> {
+        let reconnects = self.reconnects();
         let known = self.connections.entry(connection).or_default();
-        known.confirmed.clone_from(&known.sent);
-        let last_sent = known.sent.clone();
+        let gap;
+        let last_sent;
+        if known.polls == Polls::None {
+            // Who looks in with curl, again and again, is no Traefik.
+            known.polls = if self.named || caller.by_go {
+                Polls::One
+            } else {
+                Polls::OneGlance
+            };
+            let by_name = (reconnects && self.named && caller.trusted)
+                .then(|| self.by_name.get_or_insert_default());
+            let by_name = by_name.and_then(|by_name| {
+                let gap = by_name.arrives(connection, now)?;
+                Some((gap, by_name.confirmed.clone()))
+            });
+            (gap, last_sent) = by_name.map_or((None, None), |(gap, sent)| (Some(gap), sent));
+        } else {
+            known.polls = Polls::More;
+            known.confirmed.clone_from(&known.sent);
+            gap = known.answered.map(|answered| now.duration_since(answered));
+            last_sent = known.sent.clone();
+            self.came_back = true;
+            self.once = 0;
+            self.by_name = None;
+        }
         if last_sent.is_none() {
             // It may be a new process under the same name: what the one before routed by says nothing of it.
             self.applied = None;
             self.routers = None;
         }
-        if let Some(answered) = known.answered {
-            let gap = now.duration_since(answered);
+        if let Some(gap) = gap {
             // A longer gap counts at once, a shorter one little by little.
             let cadence = self
                 .cadence
@@ -129,7 +194,7 @@ impl Instance {
         known.interval.arrived(now);
         // Until it is answered.
         self.failed = true;
-        self.address = address;
+        self.address = caller.address;
         self.seen = now;
         last_sent
     }
@@ -161,33 +226,34 @@ impl Instance {
         known.is_some_and(|known| known.ran_out.is_some() && known.interval.timed_out(now))
     }
 
-    /// Its poll is answered with this revision. Gives whether that is news to the connection.
+    /// Its poll is answered with this revision.
     pub(super) fn is_answered(
         &mut self,
         connection: ConnectionId,
         revision: &Revision,
         now: Instant,
-    ) -> bool {
-        let Some(connection) = self.connections.get_mut(&connection) else {
-            return false;
+    ) {
+        let Some(known) = self.connections.get_mut(&connection) else {
+            return;
         };
         // What it confirmed and applied before says nothing once it has been sent something else: a document that
         // comes back later has the same revision.
-        let news = connection.sent.as_ref() != Some(revision);
-        if news {
-            connection.confirmed = None;
+        if known.sent.as_ref() != Some(revision) {
+            known.confirmed = None;
         }
         if self.revision.as_ref() != Some(revision) {
             self.applied = None;
         }
-        connection.sent = Some(revision.clone());
-        connection.answered = Some(now);
-        connection.interval.answered(now);
-        connection.held = None;
+        known.sent = Some(revision.clone());
+        known.answered = Some(now);
+        known.interval.answered(now);
+        known.held = None;
+        if let Some(by_name) = &mut self.by_name {
+            by_name.is_answered(connection, revision, now);
+        }
         self.revision = Some(revision.clone());
         self.seen = now;
         self.failed = false;
-        news
     }
 
     /// Its poll ends without an answer, because the connection is gone: now it was seen last, however long the poll was
@@ -198,6 +264,9 @@ impl Instance {
         now: Instant,
     ) -> Option<(Duration, Duration)> {
         let (since, hold) = self.connections.get_mut(&connection)?.held.take()?;
+        if let Some(by_name) = &mut self.by_name {
+            by_name.breaks(connection);
+        }
         self.seen = now;
         // Also where another Traefik of this name was answered meanwhile.
         self.failed = true;
@@ -213,14 +282,73 @@ impl Instance {
         if broken {
             self.seen = now;
             self.failed = true;
+            if let Some(by_name) = &mut self.by_name {
+                by_name.breaks(connection);
+            }
+        } else if closed.polls == Polls::One && closed.answered.is_some() {
+            self.once = self.once.saturating_add(1);
         }
         if self.connections.is_empty() {
             self.confirmed = closed.confirmed;
         }
     }
 
-    /// What all of its open connections have confirmed.
+    /// Whether there are connections that it has left open and does not use again.
+    pub(super) fn has_idle(&self, now: Instant) -> bool {
+        let mut connections = self.connections.values();
+        connections.any(|connection| connection.is_idle(now))
+    }
+
+    /// Counts these as what it has left.
+    pub(super) fn idles(&mut self, now: Instant) {
+        for connection in self.connections.values_mut() {
+            if connection.is_idle(now) {
+                connection.polls = Polls::OneGlance;
+                self.once = self.once.saturating_add(1);
+            }
+        }
+    }
+
+    /// Whether a connection of it is open.
+    pub(super) fn is_connected(&self) -> bool {
+        !self.connections.is_empty()
+    }
+
+    /// Whether each of its polls comes on a connection of its own, which is not used again.
+    pub(super) fn reconnects(&self) -> bool {
+        self.once >= ONCE
+    }
+
+    /// Whether it is waited for: it has come back, as Traefik does. Whoever looks in with curl now and then is no
+    /// instance, unless it gives itself a name and goes on.
+    pub(super) fn counts(&self) -> bool {
+        self.came_back || self.named && self.reconnects()
+    }
+
+    /// Whether the registry has it.
+    pub(super) fn is_told(&self) -> bool {
+        self.counts() || self.reconnects()
+    }
+
+    /// For how long it was there.
+    pub(super) fn stayed_for(&self) -> Duration {
+        self.seen.duration_since(self.came)
+    }
+
+    pub(super) fn news(&self) -> News {
+        News {
+            counts: self.counts(),
+            reconnects: self.reconnects(),
+            revision: self.revision.clone(),
+            confirmed: self.confirmed().cloned(),
+        }
+    }
+
+    /// What it has confirmed by its name, or else all of its open connections.
     pub(super) fn confirmed(&self) -> Option<&Revision> {
+        if let Some(by_name) = &self.by_name {
+            return by_name.confirmed.as_ref();
+        }
         let mut connections = self.connections.values();
         let Some(first) = connections.next() else {
             return self.confirmed.as_ref();
@@ -295,6 +423,8 @@ impl Instance {
             cadence: self.cadence.map(|cadence| cadence.as_secs_f64()),
             seen: now.duration_since(self.seen).as_secs_f64(),
             gone_after: self.gone_after().as_secs_f64(),
+            reconnects: self.reconnects(),
+            counts: self.counts(),
         }
     }
 
@@ -306,6 +436,13 @@ impl Instance {
             confirmed: self.confirmed().cloned(),
             applied: self.applied.clone(),
         }
+    }
+}
+
+impl Connection {
+    fn is_idle(&self, now: Instant) -> bool {
+        let answered = self.answered.map(|answered| now.duration_since(answered));
+        self.polls == Polls::One && answered.is_some_and(|time| time > IDLE)
     }
 }
 

@@ -16,6 +16,15 @@ fn revision() -> Revision {
     Revision::of(&[b"blue"])
 }
 
+fn caller(trusted: bool) -> Caller<'static> {
+    Caller {
+        name: Some("edge"),
+        address: ADDRESS,
+        trusted,
+        by_go: true,
+    }
+}
+
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
@@ -31,7 +40,7 @@ impl Told {
     fn new() -> Self {
         let now = Instant::now();
         Self {
-            instance: Instance::new("edge".to_owned(), None, ADDRESS, now),
+            instance: Instance::new("edge".to_owned(), None, ADDRESS, 0, now),
             connection: 0,
             now,
         }
@@ -54,7 +63,7 @@ impl Told {
 
     fn polls(&mut self) -> &mut Self {
         let (connection, now) = (self.connection, self.now);
-        self.instance.arrives(connection, ADDRESS, now);
+        self.instance.arrives(connection, &caller(false), now);
         self
     }
 
@@ -149,11 +158,137 @@ fn a_held_poll_that_breaks_was_seen_at_that_moment() {
 fn a_poll_that_breaks_while_another_was_answered_is_waited_for() {
     let mut told = Told::with_cadence(Duration::ZERO);
     told.held(LONG);
-    told.instance.arrives(99, ADDRESS, told.now);
+    told.instance.arrives(99, &caller(false), told.now);
     told.instance.is_answered(99, &revision(), told.now);
     told.instance.closes(99, false, told.now);
     told.passes(seconds(40.0)).breaks();
     assert_eq!(told.is_after(LONGEST_BACKOFF), Presence::Lags);
+}
+
+/// An instance is waited for once it has come back on a connection, and ever after.
+#[test]
+fn who_comes_back_counts() {
+    let mut told = Told::new();
+    told.polls().answered();
+    assert!(!told.instance.counts());
+    told.closes(false).polls().answered();
+    assert!(!told.instance.counts(), "on another connection");
+    told.polls();
+    assert!(told.instance.counts());
+    told.breaks().polls().answered();
+    assert!(told.instance.counts());
+}
+
+/// An instance that comes by another connection each time, so often.
+fn reconnecting(trusted: bool, times: usize) -> Told {
+    let mut told = Told::new();
+    for _ in 0..times {
+        let (connection, caller) = (told.connection, caller(trusted));
+        told.instance.arrives(connection, &caller, told.now);
+        told.answered().closes(false).passes(seconds(0.1));
+    }
+    told
+}
+
+#[test]
+fn who_never_uses_a_connection_again_is_found_out() {
+    assert!(!reconnecting(false, 2).instance.reconnects());
+    let mut told = reconnecting(false, 3);
+    assert!(told.instance.reconnects() && told.instance.counts());
+    // It does after all.
+    told.polls().answered().polls();
+    assert!(!told.instance.reconnects() && told.instance.counts());
+
+    // A connection that broke says nothing, and without a name it may be anybody.
+    let mut told = Told::new();
+    for _ in 0..10 {
+        told.polls().answered().closes(true);
+    }
+    assert!(!told.instance.reconnects());
+    let mut nobody = Instance::new(ADDRESS.to_string(), None, ADDRESS, 3, told.now);
+    assert!(nobody.reconnects() && !nobody.counts() && nobody.is_told());
+    nobody.arrives(0, &caller(false), told.now);
+    nobody.arrives(0, &caller(false), told.now);
+    assert!(nobody.counts());
+
+    // Nor is curl a Traefik, however often it looks in.
+    for (by_go, found_out) in [(true, true), (false, false)] {
+        let mut nobody = Instance::new(ADDRESS.to_string(), None, ADDRESS, 0, told.now);
+        let caller = Caller {
+            by_go,
+            ..caller(false)
+        };
+        for connection in 0..10 {
+            nobody.arrives(connection, &caller, told.now);
+            nobody.is_answered(connection, &revision(), told.now);
+            nobody.closes(connection, false, told.now);
+        }
+        assert_eq!(nobody.reconnects(), found_out);
+    }
+}
+
+#[test]
+fn who_leaves_its_connections_open_and_uses_none_again_is_found_out_too() {
+    let mut told = Told::new();
+    for _ in 0..3 {
+        told.polls().answered();
+        told.connection += 1;
+    }
+    told.passes(IDLE);
+    assert!(!told.instance.has_idle(told.now));
+    told.passes(seconds(1.0));
+    assert!(told.instance.has_idle(told.now));
+    told.instance.idles(told.now);
+    assert!(told.instance.reconnects() && !told.instance.has_idle(told.now));
+}
+
+/// What a poll on another connection is held by and confirms: by the name, where it is believed and comes soon.
+#[test]
+fn a_name_that_is_believed_tells_what_the_instance_has() {
+    for (trusted, pause, waits_for_it) in [
+        (true, 0.1, true),
+        (true, 0.2, true),
+        (true, 0.201, false),
+        (false, 0.1, false),
+    ] {
+        let mut told = reconnecting(trusted, 4);
+        let polls = |told: &mut Told| {
+            let connection = told.connection;
+            told.instance
+                .arrives(connection, &caller(trusted), told.now)
+        };
+        told.passes(seconds(1.0));
+        assert_eq!(polls(&mut told), None, "it may be a new process");
+        told.answered().closes(false).passes(seconds(pause));
+        let expected = waits_for_it.then(revision);
+        assert_eq!(polls(&mut told), expected, "{trusted} {pause}");
+        assert_eq!(told.instance.confirmed(), expected.as_ref());
+        told.held(LONG).passes(seconds(40.0)).answered();
+        assert_eq!(told.instance.confirmed(), expected.as_ref());
+        // One that breaks is no proof of anything.
+        told.closes(false).passes(seconds(0.01));
+        polls(&mut told);
+        told.held(LONG).breaks().passes(seconds(0.01));
+        assert_eq!(polls(&mut told), None);
+        assert_eq!(told.instance.confirmed(), None);
+    }
+}
+
+/// A proxy does not tell that its client has gone: the poll that it left open is answered to nobody.
+#[test]
+fn by_its_name_only_the_newest_poll_tells() {
+    let mut told = reconnecting(true, 4);
+    let (instance, mut now) = (&mut told.instance, told.now);
+    instance.arrives(100, &caller(true), now);
+    instance.is_held(100, LONG, now);
+    now += seconds(1.0);
+    assert_eq!(instance.arrives(101, &caller(true), now), None);
+    let green = Revision::of(&[b"green"]);
+    instance.is_answered(101, &revision(), now);
+    instance.is_answered(100, &green, now);
+    now += seconds(0.1);
+    assert_eq!(instance.arrives(102, &caller(true), now), Some(revision()));
+    assert_eq!(instance.confirmed(), Some(&revision()));
 }
 
 /// What happens to a Traefik's poll, in what time.

@@ -1,0 +1,74 @@
+use std::net::Ipv4Addr;
+
+use super::*;
+
+fn revision() -> Revision {
+    Revision::of(&[b"blue"])
+}
+
+fn caller(name: &str) -> Caller<'_> {
+    Caller {
+        name: Some(name),
+        address: Ipv4Addr::LOCALHOST.into(),
+        trusted: false,
+        by_go: true,
+    }
+}
+
+fn poll(fleet: &Arc<Fleet>, connection: ConnectionId, name: &str) {
+    fleet
+        .arrive(connection, caller(name), None)
+        .answer(&revision(), false);
+}
+
+fn ids(fleet: &Fleet) -> Vec<String> {
+    fleet.entries().into_iter().map(|entry| entry.id).collect()
+}
+
+#[test]
+fn made_up_names_are_no_instances_and_leave_nothing_behind() {
+    let fleet = Arc::new(Fleet::default());
+    for _ in 0..2 {
+        poll(&fleet, 0, "edge");
+    }
+    let mut changes = fleet.changes();
+    changes.mark_unchanged();
+    // All on one connection, and each on its own.
+    for name in 0..1000 {
+        poll(&fleet, 1, &format!("one-{name}"));
+        poll(&fleet, 2 + name, &format!("each-{name}"));
+        fleet.closed(2 + name, false);
+    }
+    fleet.closed(1, false);
+    assert_eq!(ids(&fleet), ["edge"]);
+    assert_eq!(fleet.size(), 1);
+    assert_eq!(fleet.lock().connections.len(), 1);
+    assert!(!changes.has_changed().unwrap(), "nobody is told");
+}
+
+#[test]
+fn a_connection_that_never_polled_tells_nobody_anything() {
+    let fleet = Arc::new(Fleet::default());
+    for _ in 0..2 {
+        poll(&fleet, 0, "edge");
+    }
+    let mut changes = fleet.changes();
+    changes.mark_unchanged();
+    fleet.closed(1, false);
+    fleet.closed(2, true);
+    assert!(!changes.has_changed().unwrap());
+    fleet.closed(0, false);
+    assert!(changes.has_changed().unwrap());
+}
+
+#[test]
+fn a_connection_that_goes_to_another_name_is_the_first_one_s_no_longer() {
+    let fleet = Arc::new(Fleet::default());
+    for name in ["one", "one", "two", "two"] {
+        poll(&fleet, 0, name);
+    }
+    assert_eq!(ids(&fleet), ["one", "two"]);
+    let known = fleet.lock();
+    let connected = |id| known.instances[id].is_connected();
+    assert!(!connected("one") && connected("two"));
+}
