@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -50,9 +50,14 @@ impl LastGood {
         match fs::read(&self.path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
                 let message = format!("{} is damaged: {error}", self.path.display());
-                io::Error::new(io::ErrorKind::InvalidData, message)
+                io::Error::new(ErrorKind::InvalidData, message)
             }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+            // Where the folder is none, nothing is in it.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                Ok(BTreeMap::new())
+            }
             Err(error) => Err(error),
         }
     }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::traffic::is_same;
+
 /// How often a provider writes its report where nothing changes. The list of its instances it writes with the report as
 /// soon as one of them has something new, else at longer intervals the more there are.
 pub const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -48,6 +50,88 @@ pub struct Report {
     pub problem: Option<String>,
     /// Whether instances can be asked what they have applied.
     pub marker: bool,
+    /// A new config of it that is not in force yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_config: Option<WaitingConfig>,
+    /// Its newest config, where it has refused that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_config: Option<RefusedConfig>,
+}
+
+/// A config that was refused; the one before it stays in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedConfig {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, in words.
+    pub reason: String,
+}
+
+impl Report {
+    /// Whether this is the traffic that the provider serves.
+    pub fn serves(&self, traffic: &str) -> bool {
+        let served = self.traffic.as_deref();
+        served.is_some_and(|served| is_same(served, traffic))
+    }
+}
+
+/// A config that is not in force yet, because the traffic of some of its stacks is not known; the one before it stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingConfig {
+    /// Since when it has been waiting.
+    pub since: Timestamp,
+    /// The stacks that it waits for: the first few.
+    pub stacks: Vec<WaitedFor>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// A stack that a config waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitedFor {
+    /// Its name.
+    pub stack: String,
+    /// Its key, which has not told the traffic.
+    pub key: String,
+    /// What is the matter with the key; none where it has not been read yet.
+    pub problem: Option<String>,
+}
+
+impl WaitingConfig {
+    /// Of a config that waits for these.
+    pub fn new(since: Timestamp, mut stacks: Vec<WaitedFor>) -> Self {
+        /// Each provider writes them beside the key of each of its stacks.
+        const SHOWN: usize = 5;
+        let more = stacks.len().saturating_sub(SHOWN);
+        stacks.truncate(SHOWN);
+        Self {
+            since,
+            stacks,
+            more,
+        }
+    }
+}
+
+impl fmt::Display for WaitingConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (
+            i,
+            WaitedFor {
+                stack,
+                key,
+                problem,
+            },
+        ) in self.stacks.iter().enumerate()
+        {
+            let comma = if i == 0 { "" } else { ", " };
+            let problem = problem.as_deref().unwrap_or("not read yet");
+            write!(f, "{comma}{stack} (key `{key}`: {problem})")?;
+        }
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
+        }
+    }
 }
 
 /// What a provider knows of one instance.
@@ -236,7 +320,7 @@ impl<'a> Seen<'a> {
             &self.instance.confirmed
         };
         self.provider_runs
-            && self.provider.traffic.as_deref() == Some(traffic)
+            && self.provider.serves(traffic)
             && proof.is_some()
             && proof.as_ref() == self.current()
     }

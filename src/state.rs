@@ -2,9 +2,14 @@
 //!
 //! One writer, [`Writer`], takes what the store says and what the config file says, and publishes what the endpoint
 //! serves; any number of watchers read it from [`State`]. Only an explicit, valid value moves traffic; whatever else
-//! happens, the last good traffic stands.
+//! happens, the last good traffic stands. What is served is decided by pure functions: [`decide`] for the traffic of a
+//! stack, [`takeover`] for a new config.
 
+pub mod decide;
+mod news;
+pub mod problem;
 mod share;
+pub mod takeover;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -19,10 +24,14 @@ use tokio::sync::watch;
 pub use share::{NoShare, Share};
 pub use writer::Writer;
 
-use crate::config::Config;
+use crate::color::Color;
+use crate::config::{Config, Stack};
 use crate::document::{Document, Revision};
 use crate::history::Entry;
+use crate::registry::{RefusedConfig, WaitingConfig};
+use crate::store::{KeyState, Reading};
 use crate::traffic::Traffic;
+use problem::Problem;
 
 /// Where a stack's traffic is known from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -34,9 +43,9 @@ pub enum Source {
     History,
     /// The store has not said anything yet; the state directory has kept it.
     Disk,
-    /// Neither the key nor the history says; the other providers serve it.
+    /// Neither the key nor the history says; the other providers serve it by somebody's choice.
     Providers,
-    /// The key has never been set: the first color.
+    /// Nobody has ever chosen: the first color, or what the other providers serve.
     Default,
 }
 
@@ -45,7 +54,7 @@ pub enum Source {
 pub struct StackState {
     /// The traffic in force.
     pub traffic: Traffic,
-    /// Since when.
+    /// Since when, by the store's clock.
     pub since: Timestamp,
     /// Who set it; empty where nobody did.
     pub by: String,
@@ -79,11 +88,52 @@ pub struct Serving {
     /// The traffic of each stack that is known.
     pub stacks: BTreeMap<String, StackState>,
     /// Per stack, why its traffic does not follow its key.
-    pub problems: BTreeMap<String, String>,
+    pub problems: BTreeMap<String, Problem>,
     /// The document; none until the traffic of every stack is known.
     pub document: Option<Document>,
     /// The store.
     pub store: StoreState,
+    /// A new config that is not in force yet.
+    pub waiting: Option<WaitingConfig>,
+    /// The newest config, where it was refused.
+    pub refused: Option<Refused>,
+}
+
+/// A config that was refused; the one before it stays in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub why: Refusal,
+}
+
+impl Refused {
+    /// As it is told to others.
+    pub fn told(&self) -> RefusedConfig {
+        RefusedConfig {
+            since: self.since,
+            reason: self.why.to_string(),
+        }
+    }
+}
+
+/// Why a config is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The file has mistakes, which the log shows.
+    #[error("it has mistakes: see the log, or run `bluegreen check`")]
+    Mistakes,
+    /// A color that has traffic is not named any more.
+    #[error(
+        "it does not name {color} of {stack}, which has traffic: flip away from it, then send SIGHUP"
+    )]
+    HasTraffic {
+        /// The stack.
+        stack: String,
+        /// The color.
+        color: Color,
+    },
 }
 
 /// Counts of what went by, for the metrics.
@@ -149,4 +199,18 @@ pub struct OutsideChange {
     pub value: Vec<u8>,
     /// The history's entry.
     pub entry: Entry,
+}
+
+impl OutsideChange {
+    /// What was read of a stack's key, as an entry of its history.
+    fn of(stack: &Stack, key: &KeyState, entry: Entry) -> Option<Self> {
+        let Reading::Value(value) = &key.reading else {
+            return None;
+        };
+        Some(Self {
+            key: stack.key.clone(),
+            value: value.clone(),
+            entry,
+        })
+    }
 }

@@ -16,8 +16,9 @@ const MAX_LENGTH: usize = 4096;
 
 /// The traffic of one stack: which colors get the requests, by weight.
 ///
-/// Never empty; no color twice; at least one weight is above 0. Two values that mean the same are equal:
-/// `green:5`, `blue:0,green:5` and `green` all give green everything, and all are shown as `green`.
+/// Never empty; no color twice; at least one weight is above 0; in the order of the stack's colors. Two values that mean
+/// the same are equal, and are shown as one: `green:5`, `blue:0,green:5` and `green` all give green everything, and
+/// `green:10,blue:90` is `blue:90,green:10`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traffic(Vec<(Color, u32)>);
 
@@ -48,7 +49,7 @@ impl Traffic {
             .map_or(0, |(_, weight)| *weight)
     }
 
-    /// The colors that have traffic, in the order in which they were given.
+    /// The colors that have traffic, in the order of the stack's colors.
     pub fn colors(&self) -> impl Iterator<Item = &Color> {
         self.0.iter().map(|(color, _)| color)
     }
@@ -101,8 +102,37 @@ impl Traffic {
             [(_, weight)] => *weight = 1,
             _ => {}
         }
-        Ok(Self(shares))
+        Ok(Self(shares).sorted(colors))
     }
+
+    /// The same traffic of a stack that has these colors now.
+    ///
+    /// # Errors
+    ///
+    /// A color that has traffic and is not one of them.
+    pub fn among(&self, colors: &[Color]) -> Result<Self, Color> {
+        match self.colors().find(|color| !colors.contains(color)) {
+            Some(color) => Err(color.clone()),
+            None => Ok(self.clone().sorted(colors)),
+        }
+    }
+
+    fn sorted(mut self, colors: &[Color]) -> Self {
+        let place = |color: &Color| colors.iter().position(|other| other == color);
+        self.0.sort_by_key(|(color, _)| place(color));
+        self
+    }
+}
+
+/// Whether two traffic values of one stack mean the same, whatever the order in which they name its colors. They are as
+/// [`Traffic`] shows them.
+pub fn is_same(one: &str, other: &str) -> bool {
+    let shares = |text| {
+        let mut shares: Vec<_> = str::split(text, ',').map(str::trim).collect();
+        shares.sort_unstable();
+        shares
+    };
+    one == other || shares(one) == shares(other)
 }
 
 /// A whole number from 0 to [`MAX_WEIGHT`], digits only.
@@ -192,9 +222,10 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_kept_in_order() {
+    fn weights_are_in_the_order_of_the_colors() {
         let traffic = parse("green:10,blue:90").unwrap();
-        assert_eq!(traffic.to_string(), "green:10,blue:90");
+        assert_eq!(traffic, parse("blue:90,green:10").unwrap());
+        assert_eq!(traffic.to_string(), "blue:90,green:10");
         assert_eq!(traffic.weight(&"blue".parse().unwrap()), 90);
         assert_eq!(traffic.weight(&"Blue2".parse().unwrap()), 0);
         assert_eq!(traffic.sole(), None);

@@ -1,7 +1,5 @@
 //! What is there before a change: the key, the reports of the providers, and the traffic in force.
 
-use std::collections::BTreeSet;
-
 use super::{Exit, Failure, NOTHING_CHANGED};
 use crate::config::Stack;
 use crate::registry::{self, Aged};
@@ -81,17 +79,22 @@ pub fn in_force(stack: &Stack, key: &KeyState, reports: &[Aged]) -> Option<Traff
     {
         return Some(traffic);
     }
-    let served: BTreeSet<_> = reports
+    let mut served = Vec::new();
+    for traffic in reports
         .iter()
         .filter(|aged| aged.runs())
         .filter_map(|aged| aged.report.traffic.as_deref())
-        .collect();
-    if let (1, Some(traffic)) = (served.len(), served.first()) {
-        return parse(traffic);
+        .map(parse)
+    {
+        if !served.contains(&traffic) {
+            served.push(traffic);
+        }
     }
-    match (&key.newest, &key.reading) {
-        (Ok(Some(newest)), _) => parse(&newest.entry.to),
-        (Ok(None), Reading::Missing) => Some(Traffic::all_to(stack.colors[0].clone())),
+    match (served.as_slice(), &key.newest, &key.reading) {
+        ([one], ..) => one.clone(),
+        (_, Ok(Some(newest)), _) => parse(&newest.entry.to),
+        ([], Ok(None), Reading::Missing) => Some(Traffic::all_to(stack.colors[0].clone())),
+        // Not known is not never set.
         _ => None,
     }
 }

@@ -11,7 +11,7 @@ use super::interrupt::Interrupt;
 use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on};
 use crate::config::Stack;
 use crate::history;
-use crate::traffic::Traffic;
+use crate::traffic::{Traffic, is_same};
 use crate::verify::presence;
 
 /// Goes back to the traffic that the history says was before, without checking anything first.
@@ -50,7 +50,7 @@ impl Rollback {
             let now = before.known_traffic(&stack.key)?.clone();
             if let Some(newest) = entries.first()
                 && newest.went_back()
-                && newest.to == now.to_string()
+                && is_same(&newest.to, &now.to_string())
             {
                 // Whoever wants to go back has what he wants; further on is what failed.
                 let message = format!(

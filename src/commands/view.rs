@@ -9,7 +9,7 @@ use crate::color::Color;
 use crate::config::Stack;
 use crate::registry::{Aged, DisabledRouter, Instance, Routers, fleet};
 use crate::store::{KeyState, Reading};
-use crate::traffic::Traffic;
+use crate::traffic::{Traffic, is_same};
 
 /// The most instances that are shown of one stack.
 const SHOWN: usize = 100;
@@ -33,7 +33,7 @@ impl View<'_> {
         let key = &self.stack.key;
         match &self.key.reading {
             Reading::Value(value) => {
-                let error = crate::traffic::Traffic::parse(value, &self.stack.colors).err()?;
+                let error = Traffic::parse(value, &self.stack.colors).err()?;
                 Some(format!(
                     "the key `{key}` holds {}: {error}; the last good traffic stands",
                     shown(&self.key.reading)
@@ -44,10 +44,17 @@ impl View<'_> {
                 let mut running = self.reports.iter().filter(|aged| aged.runs());
                 running.find_map(|aged| aged.report.problem.clone())
             }
-            reading => Some(format!(
-                "the key `{key}` is {}; the last good traffic stands",
-                shown(reading)
-            )),
+            reading => {
+                let mut text = format!("the key `{key}` is {}", shown(reading));
+                if let Err(why) = &self.key.newest {
+                    text += &format!(", and its history can't be read ({why})");
+                }
+                let rest = match self.traffic() {
+                    Some(_) => "the last good traffic stands",
+                    None => "nothing tells the traffic: set it to the color that is to have it",
+                };
+                Some(format!("{text}; {rest}"))
+            }
         }
     }
 
@@ -59,6 +66,7 @@ impl View<'_> {
             json!({
                 "provider": report.provider, "version": report.version, "traffic": report.traffic,
                 "revision": report.revision, "problem": report.problem,
+                "waitingConfig": report.waiting_config, "refusedConfig": report.refused_config,
             })
         });
         let fleet = fleet(&self.reports);
@@ -138,7 +146,7 @@ impl View<'_> {
     /// The change that brought this traffic.
     fn newest(&self, traffic: Option<&str>) -> Option<&crate::history::Entry> {
         let newest = self.key.newest.as_ref().ok()?.as_ref()?;
-        Some(&newest.entry).filter(|entry| Some(entry.to.as_str()) == traffic)
+        Some(&newest.entry).filter(|entry| is_same(&entry.to, traffic.unwrap_or_default()))
     }
 
     pub(super) fn lines(&self) -> Vec<String> {
@@ -183,6 +191,16 @@ impl View<'_> {
                 "  provider {}  serves {serves}  revision {revision}",
                 report.provider
             ));
+            if let Some(waiting) = &report.waiting_config {
+                let waits = ago(waiting.since);
+                lines.push(format!(
+                    "    its new config has been waiting for {waits} for the traffic of {waiting}"
+                ));
+            }
+            if let Some(refused) = &report.refused_config {
+                let why = &refused.reason;
+                lines.push(format!("    its new config is refused: {why}"));
+            }
         }
         let fleet = fleet(&self.reports);
         if fleet.is_empty() {

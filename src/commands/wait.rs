@@ -168,7 +168,7 @@ pub(super) fn standing(reports: &[Aged], to: &str, without: &BTreeSet<String>) -
         });
     }
     for Aged { report, .. } in running {
-        if report.traffic.as_deref() != Some(to) {
+        if !report.serves(to) {
             lacks.push(Late {
                 name: format!("provider {}", report.provider),
                 why: format!("serves {}", report.traffic.as_deref().unwrap_or("nothing")),
@@ -209,7 +209,7 @@ fn why_not(seen: &Seen<'_>, to: &str) -> String {
             provider.provider, seen.unseen
         );
     }
-    if provider.traffic.as_deref() != Some(to) {
+    if !provider.serves(to) {
         return "its provider does not serve it yet".to_owned();
     }
     if let (Some(path), None) = (&seen.instance.share, seen.current()) {

@@ -37,7 +37,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
@@ -45,11 +45,12 @@ use tokio_rustls::TlsAcceptor;
 use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::last_good::{self, LastGood};
-use crate::state::{State, Writer};
-use crate::store::Store;
+use crate::state::{OutsideChange, State, Writer};
 use crate::store::follow::{Event, Followed, follow};
+use crate::store::{Store, Unreadable};
 use access::Access;
 use fleet::Fleet;
+use reload::NewConfig;
 use renewed::Renewed;
 
 /// After the signal to stop, a peer that does not take its answer is waited for this long.
@@ -140,7 +141,7 @@ pub async fn run(
     let mut published = state.publications();
     let (follow_sender, followed) = watch::channel(writer.followed());
     let (event_sender, events) = mpsc::channel(16);
-    let (outside_sender, outside) = mpsc::channel(64);
+    let (outside_sender, outside) = mpsc::unbounded_channel();
     let (config_sender, configs) = mpsc::channel(1);
     let kept = writer.kept();
     let mut background = tokio::task::JoinSet::new();
@@ -206,9 +207,9 @@ pub async fn run(
 async fn write(
     mut writer: Writer,
     mut events: mpsc::Receiver<Event>,
-    mut configs: mpsc::Receiver<reload::Loaded>,
+    mut configs: mpsc::Receiver<NewConfig>,
     followed: watch::Sender<Followed>,
-    outside: mpsc::Sender<crate::state::OutsideChange>,
+    outside: mpsc::UnboundedSender<OutsideChange>,
 ) {
     loop {
         tokio::select! {
@@ -216,12 +217,15 @@ async fn write(
                 let Some(event) = event else {
                     return;
                 };
-                for change in writer.on_store(event) {
-                    // Full: the store takes no writes at all. The history may miss a change then; traffic never does.
-                    outside.try_send(change).ok();
+                for change in writer.on_store(event, Instant::now()) {
+                    // Nobody records any more only when the provider stops.
+                    outside.send(change).ok();
                 }
             }
-            Some(loaded) = configs.recv() => writer.on_config(loaded.config, loaded.certificate),
+            Some(new) = configs.recv() => match new {
+                NewConfig::Loaded(loaded) => writer.on_config(loaded.config, loaded.certificate),
+                NewConfig::Mistaken => writer.on_mistakes(),
+            },
         }
         let wanted = writer.followed();
         followed.send_if_modified(|followed| {
@@ -250,23 +254,23 @@ fn certificate_for(config: &Config, state_dir: &Path) -> io::Result<Option<Certi
     Ok(Some(certificate))
 }
 
-/// What the state directory holds, by stack; none where that is damaged.
-type OnDisk = Option<BTreeMap<String, last_good::Kept>>;
+/// What the state directory holds, by stack.
+type OnDisk = Result<BTreeMap<String, last_good::Kept>, Unreadable>;
 
-/// What the state directory holds, and whether it can be used at all. One that can't is no reason not to serve.
+/// What the state directory holds, and whether it can be used. One that can't is no reason not to serve.
 fn open_state_dir(state_dir: &Path, file: &LastGood) -> (OnDisk, bool) {
-    if let Err(error) = std::fs::create_dir_all(state_dir) {
+    let usable = std::fs::create_dir_all(state_dir).inspect_err(|error| {
         tracing::error!(
             %error,
             "the state directory {} can't be used: until it can, the last good traffic is kept in memory only",
             state_dir.display()
         );
-        return (Some(BTreeMap::new()), false);
-    }
-    let on_disk = file.load().inspect_err(|error| {
-        tracing::error!(%error, "the last good traffic on disk can't be read and is not used");
     });
-    (on_disk.ok(), true)
+    let on_disk = file.load().map_err(|error| {
+        tracing::error!(%error, "the last good traffic on disk can't be read and is not used");
+        Unreadable(error.to_string())
+    });
+    (on_disk, usable.is_ok())
 }
 
 /// `host:port/` and a part that differs with each start, so that a new provider is not taken for the one before it.

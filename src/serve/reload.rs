@@ -19,6 +19,14 @@ use crate::store::file::is_change;
 /// An editor writes a file in several steps; they are over by then.
 const SETTLE: Duration = Duration::from_millis(50);
 
+/// What a config file has become.
+pub enum NewConfig {
+    /// A config to take over.
+    Loaded(Loaded),
+    /// It has mistakes.
+    Mistaken,
+}
+
 /// A config to take over.
 pub struct Loaded {
     /// The config.
@@ -32,7 +40,7 @@ pub async fn watch(
     path: PathBuf,
     state_dir: PathBuf,
     state: Arc<State>,
-    configs: mpsc::Sender<Loaded>,
+    configs: mpsc::Sender<NewConfig>,
 ) {
     let (sender, mut events) = mpsc::unbounded_channel();
     let _watcher = watcher(&path, sender).inspect_err(|error| {
@@ -72,7 +80,7 @@ pub async fn watch(
             Ok(loaded) => {
                 refused = None;
                 last = Arc::new(loaded.config.clone());
-                if configs.send(loaded).await.is_err() {
+                if configs.send(NewConfig::Loaded(loaded)).await.is_err() {
                     return;
                 }
             }
@@ -84,6 +92,9 @@ pub async fn watch(
                     .fetch_add(1, Ordering::Relaxed);
                 tracing::error!("the new config is refused, the old one stays in force:\n{report}");
                 refused = Some(report);
+                if configs.send(NewConfig::Mistaken).await.is_err() {
+                    return;
+                }
             }
         }
     }

@@ -4,7 +4,7 @@
 //! It has a connection of its own, so that no write delays the news of a change.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
 use crate::registry::{REPORT_EVERY, Report};
-use crate::state::{OutsideChange, StackState};
+use crate::state::{OutsideChange, Refused, StackState};
 use crate::store::{Session, Store, StoreError};
 
 /// After a change, others that come at the same time are waited for, so that a large fleet's confirmations make a few
@@ -39,13 +39,18 @@ struct Reporter<'a> {
     shared: &'a Shared,
     changes: watch::Receiver<()>,
     session: Option<Session>,
-    unrecorded: VecDeque<OutsideChange>,
+    /// By key: of two changes of one key the store takes only the newer into the history.
+    unrecorded: BTreeMap<String, OutsideChange>,
     /// When the list of instances is to be written again, though there is nothing new in it.
     relist_at: Instant,
 }
 
 /// Reports for as long as the provider runs.
-pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiver<OutsideChange>) {
+pub async fn report(
+    shared: Arc<Shared>,
+    store: Store,
+    mut outside: mpsc::UnboundedReceiver<OutsideChange>,
+) {
     let mut changes = shared.fleet.changes();
     let mut publications = shared.state.publications();
     let mut tick = interval(REPORT_EVERY);
@@ -55,7 +60,7 @@ pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiv
     let mut not_before = Instant::now();
     loop {
         tokio::select! {
-            Some(change) = outside.recv() => reporter.unrecorded.push_back(change),
+            Some(change) = outside.recv() => reporter.is_to_record(change),
             _ = changes.changed() => {}
             _ = publications.changed() => {}
             _ = tick.tick() => shared.fleet.sweep(),
@@ -65,6 +70,9 @@ pub async fn report(shared: Arc<Shared>, store: Store, mut outside: mpsc::Receiv
         }
         let instances = u32::try_from(shared.fleet.size()).unwrap_or(u32::MAX);
         tokio::time::sleep(GATHER + GATHER_PER_INSTANCE * instances).await;
+        while let Ok(change) = outside.try_recv() {
+            reporter.is_to_record(change);
+        }
         changes.mark_unchanged();
         publications.mark_unchanged();
         let Err(error) = reporter.write(&store).await else {
@@ -109,9 +117,13 @@ impl<'a> Reporter<'a> {
             shared,
             changes: shared.fleet.changes(),
             session: None,
-            unrecorded: VecDeque::new(),
+            unrecorded: BTreeMap::new(),
             relist_at: Instant::now(),
         }
+    }
+
+    fn is_to_record(&mut self, change: OutsideChange) {
+        self.unrecorded.insert(change.key.clone(), change);
     }
 
     /// Writes what is to be recorded, and the report.
@@ -124,7 +136,8 @@ impl<'a> Reporter<'a> {
                 connect(self.shared, store).await?
             }
         };
-        while let Some(OutsideChange { key, value, entry }) = self.unrecorded.front() {
+        while let Some(change) = self.unrecorded.first_entry() {
+            let OutsideChange { key, value, entry } = change.get();
             let recorded = session.record(key, value, entry).await;
             match recorded {
                 Ok(()) => {}
@@ -136,7 +149,7 @@ impl<'a> Reporter<'a> {
                 // Tried again later: recorded twice makes no two entries.
                 Err(error) => return Err(error),
             }
-            self.unrecorded.pop_front();
+            change.remove();
         }
         self.tell(&mut session, false).await?;
         self.session = Some(session);
@@ -215,8 +228,10 @@ fn reports(shared: &Shared, stopped: bool) -> Vec<(String, Report)> {
                 since: known.and_then(StackState::chosen_since),
                 revision: document.map(|document| document.revision.to_string()),
                 shares: shares.remove(name).unwrap_or_default(),
-                problem: serving.problems.get(name).cloned(),
+                problem: serving.problems.get(name).map(ToString::to_string),
                 marker: serving.config.marker.is_some(),
+                waiting_config: serving.waiting.clone(),
+                refused_config: serving.refused.as_ref().map(Refused::told),
             };
             (known.map(|known| known.since), stack.key.clone(), report)
         })

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::Shared;
 use super::access::Access;
-use crate::registry::Routers;
-use crate::state::Source;
+use crate::registry::{RefusedConfig, Routers, WaitingConfig};
+use crate::state::{Refused, Source};
 
 /// The whole of it.
 #[derive(Debug, Serialize)]
@@ -21,6 +21,10 @@ pub struct Status {
     /// Why a file that was replaced is not in force: a certificate, a token.
     problems: Vec<String>,
     stacks: BTreeMap<String, Stack>,
+    /// A new config that is not in force yet.
+    waiting_config: Option<WaitingConfig>,
+    /// The newest config, where it was refused.
+    refused_config: Option<RefusedConfig>,
     store: Store,
     instances: Vec<Instance>,
 }
@@ -88,7 +92,7 @@ pub fn status(shared: &Shared) -> Status {
             by: known.map(|known| known.by.clone()),
             source: known.map(|known| known.source),
             draining: Vec::new(),
-            problem: serving.problems.get(name).cloned(),
+            problem: serving.problems.get(name).map(ToString::to_string),
         };
         (name.clone(), stack)
     });
@@ -129,6 +133,8 @@ pub fn status(shared: &Shared) -> Status {
         revision: current.map(ToString::to_string),
         problems: problems(shared),
         stacks: stacks.collect(),
+        waiting_config: serving.waiting.clone(),
+        refused_config: serving.refused.as_ref().map(Refused::told),
         store: Store {
             url: shared.store.to_string(),
             connected: serving.store.connected,

@@ -1,56 +1,136 @@
-//! The one writer of the state: what the store and the config file say becomes what is served.
-
-mod key;
+//! The one writer of the state: it takes what the store and the config file say, has it decided, and publishes what
+//! is served.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::decide::{Decision, Facts, decide, on_disk};
+use super::news::News;
+use super::problem::Problem;
 use super::share::Shares;
-use super::{Counters, OutsideChange, Serving, Source, StackState, State, StoreState};
+use super::takeover::{Takeover, take_over};
+use super::{
+    Counters, OutsideChange, Refusal, Refused, Serving, Source, StackState, State, StoreState,
+};
 use crate::certificate::Certificate;
-use crate::config::Config;
+use crate::config::{Config, Stack};
 use crate::document::{Parts, Revision};
+use crate::history::Entry;
 use crate::last_good::Kept;
+use crate::registry::{WaitedFor, WaitingConfig};
 use crate::store::follow::{Event, Followed};
-use crate::traffic::Traffic;
+use crate::store::{KeyState, Unreadable};
 
 /// The one writer of the state.
 pub struct Writer {
     state: Arc<State>,
     config: Arc<Config>,
-    /// A config whose new stacks' traffic is not known yet.
-    pending: Option<Arc<Config>>,
     certificate: Option<Certificate>,
     /// Of the config in force.
     parts: Parts,
-    stacks: BTreeMap<String, StackState>,
-    problems: BTreeMap<String, String>,
+    /// Of its stacks.
+    known: Known,
+    /// A config that is not in force yet.
+    waiting: Option<Waiting>,
+    /// Why the newest config was refused, where it was.
+    refused: Option<Refused>,
     store: StoreState,
-    /// What was on disk at the start, and what is known since: also of stacks that the config no longer names.
-    on_disk: BTreeMap<String, Kept>,
-    /// Whether something was on disk that can't be read.
-    memory_is_damaged: bool,
-    /// When the store came back.
-    back_since: Option<Instant>,
+    /// Since when the store has answered, and whether it was away before.
+    answers: (Option<Instant>, bool),
+    memory: Memory,
     /// What is to be on disk. Writing it is somebody else's work, because publishing must not wait for a disk.
     keep: watch::Sender<BTreeMap<String, Kept>>,
 }
 
+/// What is known of the stacks of a config.
+#[derive(Default)]
+struct Known {
+    states: BTreeMap<String, StackState>,
+    problems: BTreeMap<String, Problem>,
+}
+
+/// A config that waits, because the traffic of some of its stacks is not known.
+struct Waiting {
+    config: Arc<Config>,
+    certificate: Option<Certificate>,
+    since: Timestamp,
+    /// Of those of its stacks that are not known from the config in force.
+    known: Known,
+}
+
+/// What was on disk at the start, and what is known since: also of stacks that the config no longer names.
+struct Memory {
+    kept: BTreeMap<String, Kept>,
+    damaged: Option<Unreadable>,
+}
+
+impl Known {
+    /// Takes a decision; gives the change that is to be written into the history.
+    fn take(&mut self, name: &str, decision: Decision) -> Option<Entry> {
+        if let Some(state) = decision.state {
+            self.states.insert(name.to_owned(), state);
+        }
+        match decision.problem {
+            Some(problem) => self.problems.insert(name.to_owned(), problem),
+            None => self.problems.remove(name),
+        };
+        decision.unrecorded
+    }
+
+    /// Has the disk tell what is not known.
+    fn take_from_disk<'a>(
+        &mut self,
+        stacks: impl IntoIterator<Item = (&'a String, &'a Stack)>,
+        memory: &Memory,
+    ) {
+        for (name, stack) in stacks {
+            if !self.states.contains_key(name)
+                && let Ok(Some(state)) = on_disk(stack, memory.of(name))
+            {
+                tracing::info!(
+                    stack = name, traffic = %state.traffic,
+                    "the state directory tells the last good traffic"
+                );
+                self.states.insert(name.clone(), state);
+            }
+        }
+    }
+}
+
+impl Memory {
+    fn of(&self, stack: &str) -> Result<Option<&Kept>, &Unreadable> {
+        match (self.kept.get(stack), &self.damaged) {
+            (None, Some(why)) => Err(why),
+            (kept, _) => Ok(kept),
+        }
+    }
+}
+
 impl Writer {
-    /// Starts with what is on disk, or without it where that is damaged; nothing is published as a document before the first event.
+    /// Starts with what is on disk; nothing is published as a document before the first event.
     pub fn new(
         config: Config,
         certificate: Option<Certificate>,
-        on_disk: Option<BTreeMap<String, Kept>>,
+        on_disk: Result<BTreeMap<String, Kept>, Unreadable>,
     ) -> Self {
-        let memory_is_damaged = on_disk.is_none();
-        let on_disk = on_disk.unwrap_or_default();
+        let (kept, damaged) = match on_disk {
+            Ok(kept) => (kept, None),
+            Err(why) => (BTreeMap::new(), Some(why)),
+        };
+        let memory = Memory { kept, damaged };
+        for (name, stack) in &config.stacks {
+            if memory.kept.contains_key(name)
+                && let Err(error) = super::decide::on_disk(stack, memory.of(name))
+            {
+                tracing::warn!(stack = name, %error, "the last good traffic on disk is not used");
+            }
+        }
         let config = Arc::new(config);
         let store = StoreState {
             connected: false,
@@ -63,6 +143,8 @@ impl Writer {
             problems: BTreeMap::new(),
             document: None,
             store: store.clone(),
+            waiting: None,
+            refused: None,
         };
         let state = Arc::new(State {
             serving: ArcSwap::from_pointee(serving),
@@ -71,22 +153,19 @@ impl Writer {
             shares: Shares::default(),
             counters: Counters::default(),
         });
-        let mut writer = Self {
+        Self {
             state,
-            config: Arc::clone(&config),
-            pending: None,
+            config,
             certificate,
             parts: Parts::default(),
-            stacks: BTreeMap::new(),
-            problems: BTreeMap::new(),
+            known: Known::default(),
+            waiting: None,
+            refused: None,
             store,
-            keep: watch::Sender::new(on_disk.clone()),
-            on_disk,
-            memory_is_damaged,
-            back_since: None,
-        };
-        writer.take_from_disk(&config);
-        writer
+            answers: (None, false),
+            keep: watch::Sender::new(memory.kept.clone()),
+            memory,
+        }
     }
 
     /// The readers' side.
@@ -101,15 +180,16 @@ impl Writer {
 
     /// The keys to follow: those of the config in force and of one that waits.
     pub fn followed(&self) -> Followed {
-        let configs = [Some(&self.config), self.pending.as_ref()];
-        let stacks = configs
-            .into_iter()
-            .flatten()
-            .flat_map(|config| &config.stacks);
+        let current = self.config.stacks.iter();
+        let current = current.map(|(name, stack)| (stack, self.known.states.get(name)));
+        let waiting = self.waiting.iter().flat_map(|waiting| {
+            let stacks = waiting.config.stacks.iter();
+            stacks.map(|(name, stack)| (stack, self.known_to(waiting, name, stack)))
+        });
         let (mut keys, mut unsettled) = (BTreeSet::new(), BTreeMap::new());
-        for (name, stack) in stacks {
+        for (stack, known) in current.chain(waiting) {
             keys.insert(stack.key.clone());
-            if !self.stacks.contains_key(name) {
+            if known.is_none_or(|known| known.source != Source::Store) {
                 unsettled.insert(stack.key.clone(), stack.colors.clone());
             }
         }
@@ -117,137 +197,179 @@ impl Writer {
         Followed { keys, unsettled }
     }
 
-    /// Takes what the store says. The changes that nobody has written into the history yet are returned.
-    pub fn on_store(&mut self, event: Event) -> Vec<OutsideChange> {
-        let mut outside = Vec::new();
-        match event {
+    /// Takes what the store says, which came at this moment. The changes that nobody has written into the history yet
+    /// are returned.
+    pub fn on_store(&mut self, event: Event, now: Instant) -> Vec<OutsideChange> {
+        let outside = match event {
             Event::Read(keys) => {
-                self.store_answers();
-                let current = Arc::clone(&self.config);
-                let pending = self.pending.clone();
-                let new = pending.iter().flat_map(|config| &config.stacks);
-                let new = new.filter(|(name, _)| !current.stacks.contains_key(*name));
-                for (name, stack) in current.stacks.iter().chain(new) {
-                    if let Some(key) = keys.get(&stack.key) {
-                        outside.extend(self.on_key(name, stack, key));
-                    }
-                }
+                self.store_answers(now);
+                self.on_keys(&keys, now)
             }
-            Event::Lost(reason) => self.store_lost(reason),
-        }
+            Event::Lost(reason) => {
+                self.store_lost(reason);
+                Vec::new()
+            }
+        };
         self.publish();
         outside
     }
 
-    /// Takes a new config, once the traffic of all its stacks is known.
+    /// Takes a new config, as soon as the traffic of all its stacks is known.
     pub fn on_config(&mut self, config: Config, certificate: Option<Certificate>) {
-        for (name, stack) in &config.stacks {
-            if let Some(known) = self.stacks.get(name)
-                && let Some(gone) = known
-                    .traffic
-                    .colors()
-                    .find(|color| !stack.colors.contains(color))
-            {
-                self.state
-                    .counters
-                    .refused_reloads
-                    .fetch_add(1, Ordering::Relaxed);
-                tracing::error!(
-                    stack = name, color = %gone,
-                    "the new config is refused: the color has traffic now, but the config no longer names it; \
-                     the old config stays in force: flip away from it, then send SIGHUP"
-                );
-                return;
-            }
-        }
-        self.certificate = certificate;
-        let config = Arc::new(config);
+        let mut waiting = Waiting {
+            config: Arc::new(config),
+            certificate,
+            since: Timestamp::now(),
+            known: Known::default(),
+        };
         // A store that answers knows better: it is asked for the new stacks at once, and waited for.
         if !self.store.connected {
-            self.take_from_disk(&config);
+            self.recall(&mut waiting);
         }
-        self.pending = Some(config);
+        self.waiting = Some(waiting);
+        self.refused = None;
         self.publish();
-        if let Some(pending) = &self.pending {
-            let unknown: Vec<_> = pending
-                .stacks
-                .keys()
-                .filter(|name| !self.stacks.contains_key(*name))
-                .collect();
-            tracing::info!(stacks = ?unknown, "the new config waits until the store tells the traffic of its new stacks");
+        if let Some(waiting) = &self.state.serving().waiting {
+            let stacks: Vec<_> = waiting.stacks.iter().map(|wanted| &wanted.stack).collect();
+            tracing::info!(
+                ?stacks,
+                "the new config waits until the store tells the traffic of its new stacks"
+            );
         }
     }
 
-    fn take_from_disk(&mut self, config: &Config) {
-        for (name, stack) in &config.stacks {
-            if self.stacks.contains_key(name) {
-                continue;
-            }
-            let Some(kept) = self.on_disk.get(name) else {
-                continue;
+    /// Takes notice of a config file with mistakes.
+    pub fn on_mistakes(&mut self) {
+        self.refuse(Refusal::Mistakes);
+        self.publish();
+    }
+
+    fn on_keys(&mut self, keys: &BTreeMap<String, KeyState>, now: Instant) -> Vec<OutsideChange> {
+        let (since, came_back) = self.answers;
+        let answers_for = since.map_or(Duration::ZERO, |since| now - since);
+        let mut outside = Vec::new();
+        let config = Arc::clone(&self.config);
+        for (name, stack, key) in read(&config, keys) {
+            let before = self.known.states.get(name);
+            let facts = Facts {
+                known: before,
+                key,
+                disk: self.memory.of(name),
+                answers_for,
+                came_back,
             };
-            match Traffic::parse(kept.traffic.as_bytes(), &stack.colors) {
-                Ok(traffic) => {
-                    let state = StackState {
-                        traffic,
-                        since: kept.since,
-                        by: kept.by.clone(),
-                        source: if kept.default {
-                            Source::Default
-                        } else {
-                            Source::Disk
-                        },
-                    };
-                    tracing::info!(
-                        stack = name,
-                        traffic = kept.traffic,
-                        "the state directory tells the last good traffic"
-                    );
-                    self.stacks.insert(name.clone(), state);
-                }
-                Err(error) => {
-                    tracing::warn!(stack = name, %error, "the last good traffic on disk is not used")
-                }
+            let decision = decide(stack, facts);
+            let news = News {
+                stack: name,
+                key: (&stack.key, key),
+                before,
+                problem_before: self.known.problems.get(name),
+                decision: &decision,
+            };
+            news.tell(&self.state.counters);
+            let unrecorded = self.known.take(name, decision);
+            outside.extend(unrecorded.and_then(|entry| OutsideChange::of(stack, key, entry)));
+        }
+        let Some(mut waiting) = self.waiting.take() else {
+            return outside;
+        };
+        let config = Arc::clone(&waiting.config);
+        for (name, stack, key) in read(&config, keys) {
+            if self.carries(name, stack) {
+                continue;
             }
+            // With another key it is the same stack still.
+            let before = waiting.known.states.get(name);
+            let before = before.or_else(|| self.known.states.get(name));
+            let facts = Facts {
+                known: before,
+                key,
+                disk: self.memory.of(name),
+                answers_for,
+                came_back,
+            };
+            let decision = decide(stack, facts);
+            let news = News {
+                stack: name,
+                key: (&stack.key, key),
+                before,
+                problem_before: waiting.known.problems.get(name),
+                decision: &decision,
+            };
+            news.tell_waiting(&self.state.counters);
+            let unrecorded = waiting.known.take(name, decision);
+            outside.extend(unrecorded.and_then(|entry| OutsideChange::of(stack, key, entry)));
+        }
+        self.waiting = Some(waiting);
+        outside
+    }
+
+    /// Whether a stack of another config is one whose traffic is known from the config in force.
+    fn carries(&self, name: &str, stack: &Stack) -> bool {
+        let current = self.config.stacks.get(name);
+        current.is_some_and(|current| current.key == stack.key)
+            && self.known.states.contains_key(name)
+    }
+
+    /// What is known of a stack of a config that waits.
+    fn known_to<'a>(
+        &'a self,
+        waiting: &'a Waiting,
+        name: &str,
+        stack: &Stack,
+    ) -> Option<&'a StackState> {
+        self.known_with(waiting, name, stack).states.get(name)
+    }
+
+    fn known_with<'a>(&'a self, waiting: &'a Waiting, name: &str, stack: &Stack) -> &'a Known {
+        if self.carries(name, stack) {
+            &self.known
+        } else {
+            &waiting.known
         }
     }
 
-    fn store_answers(&mut self) {
-        if !self.store.connected {
-            if self.store.error.is_some() {
-                tracing::info!("the store is back");
-                self.back_since = Some(Instant::now());
-            }
-            self.store = StoreState {
-                connected: true,
-                since: Timestamp::now(),
-                error: None,
-            };
+    /// Has the disk tell what is not known of a config that waits.
+    fn recall(&self, waiting: &mut Waiting) {
+        let config = Arc::clone(&waiting.config);
+        let stacks = config.stacks.iter();
+        let new = stacks.filter(|(name, stack)| !self.carries(name, stack));
+        waiting.known.take_from_disk(new, &self.memory);
+    }
+
+    fn store_answers(&mut self, now: Instant) {
+        if self.store.connected {
+            return;
         }
+        let came_back = self.store.error.is_some();
+        if came_back {
+            tracing::info!("the store is back");
+        }
+        self.answers = (Some(now), came_back);
+        self.store = StoreState {
+            connected: true,
+            since: Timestamp::now(),
+            error: None,
+        };
     }
 
     fn store_lost(&mut self, reason: String) {
-        self.state
-            .counters
-            .store_errors
-            .fetch_add(1, Ordering::Relaxed);
+        let errors = &self.state.counters.store_errors;
+        errors.fetch_add(1, Ordering::Relaxed);
         if self.store.error.is_some() {
             return;
         }
-        let unknown = self
-            .config
-            .stacks
-            .keys()
-            .any(|name| !self.stacks.contains_key(name));
-        let meanwhile = if unknown {
-            "the state directory does not know the traffic either: the endpoint answers 503 until the store answers"
-        } else {
+        self.known.take_from_disk(&self.config.stacks, &self.memory);
+        if let Some(mut waiting) = self.waiting.take() {
+            self.recall(&mut waiting);
+            self.waiting = Some(waiting);
+        }
+        let meanwhile = if self.is_known() {
             "the last good traffic stands"
+        } else {
+            "the state directory does not know the traffic either: the endpoint answers 503 until the store answers"
         };
         tracing::warn!(reason, "the store can't be reached; {meanwhile}");
-        if let Some(pending) = self.pending.clone() {
-            self.take_from_disk(&pending);
-        }
         self.store = StoreState {
             connected: false,
             since: Timestamp::now(),
@@ -255,42 +377,84 @@ impl Writer {
         };
     }
 
+    /// Whether the traffic of every stack of the config in force is known.
+    fn is_known(&self) -> bool {
+        let mut stacks = self.config.stacks.keys();
+        stacks.all(|name| self.known.states.contains_key(name))
+    }
+
+    /// Has the config that waits come into force, if it can now; gives what it waits for where it can't.
+    fn take_over(&mut self) -> Option<WaitingConfig> {
+        let waiting = self.waiting.take()?;
+        let stacks = waiting.config.stacks.iter();
+        let known = stacks.filter_map(|(name, stack)| {
+            let state = self.known_to(&waiting, name, stack)?;
+            Some((name.clone(), state.clone()))
+        });
+        match take_over(&waiting.config, known.collect()) {
+            Takeover::InForce(states) => {
+                self.come_into_force(waiting, states);
+                None
+            }
+            Takeover::Waits(unknown) => {
+                let wanted = unknown.into_iter().map(|stack| WaitedFor {
+                    key: waiting.config.stacks[&stack].key.clone(),
+                    problem: waiting.known.problems.get(&stack).map(ToString::to_string),
+                    stack,
+                });
+                let told = WaitingConfig::new(waiting.since, wanted.collect());
+                self.waiting = Some(waiting);
+                Some(told)
+            }
+            Takeover::Refused { stack, color } => {
+                let refusals = &self.state.counters.refused_reloads;
+                refusals.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(
+                    stack, %color,
+                    "the new config is refused: the color has traffic now, but the config no longer names it; \
+                     the old config stays in force: flip away from it, then send SIGHUP"
+                );
+                self.refuse(Refusal::HasTraffic { stack, color });
+                None
+            }
+        }
+    }
+
+    fn come_into_force(&mut self, waiting: Waiting, states: BTreeMap<String, StackState>) {
+        let problems = waiting.config.stacks.iter().filter_map(|(name, stack)| {
+            let known = self.known_with(&waiting, name, stack);
+            Some((name.clone(), known.problems.get(name)?.clone()))
+        });
+        let problems = problems.collect();
+        self.known = Known { states, problems };
+        self.config = waiting.config;
+        self.certificate = waiting.certificate;
+        self.parts = Parts::default();
+        self.state.counters.reloads.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(
+            stacks = self.config.stacks.len(),
+            "the new config is in force"
+        );
+    }
+
+    fn refuse(&mut self, why: Refusal) {
+        let since = Timestamp::now();
+        self.refused = Some(Refused { since, why });
+    }
+
     /// Publishes what is known now.
     fn publish(&mut self) {
-        if let Some(pending) = self.pending.take_if(|config| {
-            config
-                .stacks
-                .keys()
-                .all(|name| self.stacks.contains_key(name))
-        }) {
-            self.config = pending;
-            self.parts = Parts::default();
-            self.stacks
-                .retain(|name, _| self.config.stacks.contains_key(name));
-            self.problems
-                .retain(|name, _| self.config.stacks.contains_key(name));
-            self.state.counters.reloads.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(
-                stacks = self.config.stacks.len(),
-                "the new config is in force"
-            );
-        }
+        let waiting = self.take_over();
         let before = self.state.serving();
-        let known = self
-            .config
-            .stacks
-            .keys()
-            .all(|name| self.stacks.contains_key(name));
+        let stacks = &self.known.states;
         let same =
-            Arc::ptr_eq(&before.config, &self.config) && same_traffic(&before.stacks, &self.stacks);
+            Arc::ptr_eq(&before.config, &self.config) && same_traffic(&before.stacks, stacks);
         let document = match &before.document {
             Some(document) if same => Some(document.clone()),
-            _ if known => {
-                let traffic = self
-                    .stacks
-                    .iter()
-                    .map(|(name, stack)| (name.clone(), stack.traffic.clone()))
-                    .collect();
+            _ if self.is_known() => {
+                let traffic = stacks.iter();
+                let traffic = traffic.map(|(name, stack)| (name.clone(), stack.traffic.clone()));
+                let traffic = traffic.collect();
                 let certificate = self.certificate.as_ref();
                 Some(self.parts.render(&self.config, &traffic, certificate))
             }
@@ -299,16 +463,20 @@ impl Writer {
         let revision = document.as_ref().map(|document| document.revision.clone());
         let serving = Serving {
             config: Arc::clone(&self.config),
-            stacks: self.stacks.clone(),
-            problems: self.problems.clone(),
+            stacks: stacks.clone(),
+            problems: self.known.problems.clone(),
             document,
             store: self.store.clone(),
+            waiting,
+            refused: self.refused.clone(),
         };
         let equal = Arc::ptr_eq(&before.config, &serving.config)
             && before.stacks == serving.stacks
             && before.problems == serving.problems
             && before.store == serving.store
-            && before.document == serving.document;
+            && before.document == serving.document
+            && before.waiting == serving.waiting
+            && before.refused == serving.refused;
         if equal {
             return;
         }
@@ -333,21 +501,20 @@ impl Writer {
 
     /// What is known now, as it is to be on disk.
     fn keep(&mut self) {
-        let kept = self.stacks.iter().map(|(name, stack)| {
+        for (name, stack) in &self.known.states {
             let kept = Kept {
                 traffic: stack.traffic.to_string(),
                 default: stack.source == Source::Default,
                 since: stack.since,
                 by: stack.by.clone(),
             };
-            (name.clone(), kept)
-        });
-        let kept: BTreeMap<_, _> = kept.collect();
-        // A stack that leaves the config and comes back must not find what it had when the provider started.
-        self.on_disk.extend(kept.clone());
+            // A stack that leaves the config and comes back must not find what it had when the provider started.
+            self.memory.kept.insert(name.clone(), kept);
+        }
+        let mut kept = self.memory.kept.clone();
+        kept.retain(|name, _| self.config.stacks.contains_key(name));
         self.keep.send_if_modified(|keep| {
-            // A start without any knowledge must not wipe what an earlier run has kept.
-            let differs = !kept.is_empty() && *keep != kept;
+            let differs = *keep != kept;
             if differs {
                 *keep = kept;
             }
@@ -356,9 +523,21 @@ impl Writer {
     }
 }
 
+/// The stacks of a config whose keys have been read.
+fn read<'a>(
+    config: &'a Config,
+    keys: &'a BTreeMap<String, KeyState>,
+) -> impl Iterator<Item = (&'a str, &'a Stack, &'a KeyState)> {
+    let stacks = config.stacks.iter();
+    stacks.filter_map(|(name, stack)| Some((name.as_str(), stack, keys.get(&stack.key)?)))
+}
+
 fn same_traffic(a: &BTreeMap<String, StackState>, b: &BTreeMap<String, StackState>) -> bool {
     a.len() == b.len()
         && a.iter()
             .zip(b)
             .all(|((name, a), (other, b))| name == other && a.traffic == b.traffic)
 }
+
+#[cfg(test)]
+mod tests;

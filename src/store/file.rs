@@ -24,6 +24,7 @@ use crate::history::{self, Entry, Recorded};
 use crate::last_good::write_atomically;
 use crate::lease::{self, Lease};
 use crate::registry::{Aged, Instance, Peer, Report};
+use crate::traffic::is_same;
 
 /// The file whose lock serializes the writers.
 const LOCK: &str = ".lock";
@@ -170,7 +171,7 @@ impl Folder {
         }
         let mut entry = entry.clone();
         if let Some(newest) = self.history(key, 1)?.into_iter().next() {
-            if newest.to == entry.to {
+            if is_same(&newest.to, &entry.to) {
                 return Ok(());
             }
             entry.from = newest.to;

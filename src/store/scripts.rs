@@ -20,11 +20,17 @@ return {1, type(added) == 'table' and added.err or ''}
 ";
 
 /// Writes a change from outside into the history: once, however many providers have seen it, and only while the key
-/// still says so.
+/// still says so. In whatever order a traffic names its colors it is the same.
 ///
 /// KEYS: the key, its history. ARGV: the value seen, the traffic that it means, the traffic before, how many changes
 /// to keep, when, by whom.
 pub(super) const RECORD: &str = "
+local function sorted(traffic)
+  local shares = {}
+  for share in string.gmatch(traffic, '[^,]+') do shares[#shares + 1] = share end
+  table.sort(shares)
+  return table.concat(shares, ',')
+end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local from = ARGV[3]
 local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
@@ -32,7 +38,7 @@ if newest then
   for i = 1, #newest[2], 2 do
     if newest[2][i] == 'to' then from = newest[2][i + 1] end
   end
-  if from == ARGV[2] then return 0 end
+  if sorted(from) == sorted(ARGV[2]) then return 0 end
 end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*',
   'at', ARGV[5], 'from', from, 'to', ARGV[2], 'by', ARGV[6], 'why', '')

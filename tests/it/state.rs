@@ -10,6 +10,7 @@ mod reload;
 mod restart;
 mod sentinel;
 mod tls;
+mod unknown;
 mod value;
 
 use std::collections::BTreeSet;

@@ -45,6 +45,10 @@ pub(super) enum Fault {
     FullDisk(usize),
     UnusableStateDir(usize),
     BadConfig(usize),
+    /// A config with one more stack, whose key holds no traffic value.
+    WaitingConfig(usize),
+    /// A provider misses a change, and Redis comes back empty.
+    StaleDisk(usize),
     /// Several operators flip at once.
     Operators,
     /// A flip has to go back, and Redis refuses that for a while.
@@ -97,6 +101,8 @@ impl Fault {
             Self::FullDisk(edge()),
             Self::UnusableStateDir(edge()),
             Self::BadConfig(edge()),
+            Self::WaitingConfig(edge()),
+            Self::StaleDisk(edge()),
             Self::Operators,
             Self::RefusedWayBack,
         ];
@@ -133,14 +139,18 @@ impl Fault {
     /// What it happens to: no two faults at once happen to the same.
     pub(super) fn concerns(&self) -> String {
         match self {
-            Self::Change | Self::Operators | Self::RefusedWayBack => "operators".to_owned(),
+            // These need all that the others take away.
+            Self::Change | Self::Operators | Self::RefusedWayBack | Self::StaleDisk(_) => {
+                "operators".to_owned()
+            }
             // A provider that starts needs its disk.
             Self::KillProvider(i)
             | Self::TermProvider(i)
             | Self::StopProvider(i)
             | Self::FullDisk(i)
             | Self::UnusableStateDir(i)
-            | Self::BadConfig(i) => format!("provider {i}"),
+            | Self::BadConfig(i)
+            | Self::WaitingConfig(i) => format!("provider {i}"),
             Self::KillTraefik(i) | Self::TermTraefik(i) | Self::StopTraefik(i) => {
                 format!("traefik {i}")
             }
@@ -166,7 +176,11 @@ impl Fault {
     pub(super) fn leaves_redis(&self) -> bool {
         !matches!(
             self,
-            Self::KillRedis | Self::TermRedis | Self::StopRedis | Self::EmptyRedis
+            Self::KillRedis
+                | Self::TermRedis
+                | Self::StopRedis
+                | Self::EmptyRedis
+                | Self::StaleDisk(_)
         )
     }
 
@@ -242,6 +256,31 @@ impl Fault {
                 })
                 .await;
             }
+            Self::WaitingConfig(i) => {
+                world.keys.cli(&["SET", "waits", "nonsense"]).await;
+                let provider = &world.edges[*i].provider;
+                let waiting = provider.log().count("the new config waits");
+                let good = fs::read_to_string(provider.config()).unwrap();
+                fs::write(provider.config().with_extension("good"), &good).unwrap();
+                let servers =
+                    "servers: { blue: 'http://127.0.0.1:1', green: 'http://127.0.0.1:2' }";
+                provider.write_config(&format!(
+                    "{good}  waits:\n    key: waits\n    services:\n      api: {{ rule: Host(`waits.localhost`), {servers} }}\n"
+                ));
+                eventually("it waits", Duration::from_secs(10), async || {
+                    let now = provider.log().count("the new config waits");
+                    if now > waiting { Ok(()) } else { Err(now) }
+                })
+                .await;
+            }
+            Self::StaleDisk(i) => {
+                world.edges[*i].provider.kill();
+                let idle = world.idle();
+                world.change(&idle).await;
+                world.edges[1 - *i].serves(&idle).await;
+                world.keys.cli(&["FLUSHALL"]).await;
+                world.keys.primary().kill();
+            }
         }
         gone
     }
@@ -267,7 +306,14 @@ impl Fault {
                 fs::remove_file(&dir).unwrap();
                 fs::rename(dir.with_extension("away"), &dir).unwrap();
             }
-            Self::BadConfig(i) => {
+            Self::StaleDisk(i) => {
+                world.keys.primary().restart().await;
+                world.edges[*i].provider.restart().await;
+                // Before anybody sets the key again.
+                let color = world.color.clone();
+                world.edges[*i].serves(&color).await;
+            }
+            Self::BadConfig(i) | Self::WaitingConfig(i) => {
                 let provider = &world.edges[*i].provider;
                 let good = provider.config().with_extension("good");
                 provider.write_config(&fs::read_to_string(good).unwrap());
@@ -291,6 +337,7 @@ impl Fault {
         matches!(
             self,
             Self::EmptyRedis
+                | Self::StaleDisk(_)
                 | Self::FlushAll
                 | Self::DeleteKey
                 | Self::Garbage(_)

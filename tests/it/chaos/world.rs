@@ -187,6 +187,20 @@ impl Edge {
         self.store.as_ref().expect("it is one server")
     }
 
+    /// Waits until the provider serves this color, whatever the key says.
+    pub(super) async fn serves(&self, color: &str) {
+        let what = format!("the provider serves {color}");
+        eventually(&what, BOUND, async || {
+            let status = self.provider.status().await;
+            if status["stacks"]["deals"]["traffic"] == *color {
+                Ok(())
+            } else {
+                Err(status)
+            }
+        })
+        .await;
+    }
+
     async fn load(&self) -> load::Running {
         let load = Load::on(self.traefik.web()).hosts(&HOSTS).connections(1);
         load.pause(Duration::from_millis(4)).start().await

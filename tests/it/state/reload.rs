@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::support::cli::Cli;
 use crate::support::poll::Poller;
 
 const IN_FORCE: &str = "the new config is in force";
@@ -207,4 +208,78 @@ async fn a_stack_that_goes_and_comes_back_never_shows_what_it_had_long_ago() {
     provider.write_config(&both);
     has_router(&provider, "deals-api", true).await;
     assert_eq!(serves_now(&provider).await, "blue:1,green:1");
+}
+
+/// Whatever comes into force is checked against the traffic at that moment.
+#[tokio::test]
+async fn a_config_that_waits_takes_away_no_color_that_got_the_traffic_meanwhile() {
+    let redis = Redis::start().await;
+    redis.cli(&["MSET", "active", "blue", "shop", "gren"]).await;
+    let provider = provider(&redis).await;
+    let witness = Witness::of(&provider).await;
+    let both = config_of(&[("deals", "active"), ("shop", "shop")]);
+    let without_green = both
+        .replacen(
+            "    key: active\n",
+            "    key: active\n    colors: [blue, red]\n",
+            1,
+        )
+        .replacen("green:", "red:", 2);
+    let new = format!("defaultCertificate: generated\n{without_green}");
+    provider.write_config(&new);
+    let status = status_says(&provider, "the new config waits", |status| {
+        status["waitingConfig"]["stacks"][0]["problem"].is_string()
+    })
+    .await;
+    let wanted = &status["waitingConfig"]["stacks"][0];
+    assert_eq!(
+        (&wanted["stack"], &wanted["key"]),
+        (&"shop".into(), &"shop".into())
+    );
+    assert!(
+        wanted["problem"].as_str().unwrap().contains("`gren`"),
+        "{status}"
+    );
+    let shown = async |text: &str| {
+        eventually(text, SOON, async || {
+            let run = Cli::new(&["status"]).of(&provider).any_stdout().run().await;
+            if run.stdout.contains(text) {
+                Ok(())
+            } else {
+                Err(run.stdout)
+            }
+        })
+        .await;
+    };
+    shown("for the traffic of shop (key `shop`").await;
+
+    redis.cli(&["SET", "active", "green"]).await;
+    serves(&provider, "green").await;
+    // A certificate of a config that is not in force is not served, though the document is a new one.
+    assert!(provider.get("/traefik").await.json()["tls"].is_null());
+    redis.cli(&["SET", "shop", "green"]).await;
+    logged(&provider, REFUSED, 1).await;
+    reads(&redis, 2).await;
+    serves(&provider, "green").await;
+    has_router(&provider, "shop-api", false).await;
+    status_says(&provider, "it is refused", |status| {
+        let reason = status["refusedConfig"]["reason"].as_str();
+        status["waitingConfig"].is_null()
+            && reason.is_some_and(|reason| reason.contains("green of deals"))
+    })
+    .await;
+    shown("its new config is refused").await;
+    assert_eq!(provider.log().count("answers 503"), 0);
+    witness.saw(&["blue", "green"]).await;
+
+    redis.cli(&["SET", "active", "blue"]).await;
+    serves(&provider, "blue").await;
+    provider.signal("HUP");
+    has_router(&provider, "shop-api", true).await;
+    stack_serves(&provider, "shop", "green").await;
+    status_says(&provider, "nothing is refused", |status| {
+        status["refusedConfig"].is_null()
+    })
+    .await;
+    assert!(!provider.get("/traefik").await.json()["tls"].is_null());
 }

@@ -301,7 +301,7 @@ async fn a_damaged_memory_and_a_key_that_is_gone_is_503_until_it_is_set() {
     redis.cli(&["FLUSHALL"]).await;
     provider.restart().await;
     assert_eq!(provider.get("/traefik").await.status, 503);
-    has_problem(&provider, "on disk is damaged").await;
+    has_problem(&provider, "on disk can't be read").await;
     redis.cli(&["SET", "active", "green"]).await;
     serves(&provider, "green").await;
 }

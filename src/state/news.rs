@@ -1,0 +1,118 @@
+//! The news: what of a decision is told in the log, and counted.
+
+use std::sync::atomic::Ordering;
+
+use super::decide::Decision;
+use super::problem::Problem;
+use super::{Counters, Source, StackState};
+use crate::store::KeyState;
+
+/// A decision, and what was before it.
+pub(super) struct News<'a> {
+    pub(super) stack: &'a str,
+    /// The key's name, and what the store says of it.
+    pub(super) key: (&'a str, &'a KeyState),
+    pub(super) before: Option<&'a StackState>,
+    pub(super) problem_before: Option<&'a Problem>,
+    pub(super) decision: &'a Decision,
+}
+
+impl News<'_> {
+    /// Of a stack of the config in force.
+    pub(super) fn tell(&self, counters: &Counters) {
+        let Self { stack, key, .. } = *self;
+        let key = key.0;
+        match (self.before, &self.decision.state) {
+            (Some(before), Some(after)) if before.traffic != after.traffic => {
+                counters.changes.fetch_add(1, Ordering::Relaxed);
+                self.moved(before, after);
+            }
+            (None, Some(after)) => self.found(after),
+            _ => {}
+        }
+        let Some(problem) = self.new_problem(counters) else {
+            return;
+        };
+        match &self.decision.state {
+            Some(known) => tracing::warn!(
+                stack, key, %problem, traffic = %known.traffic,
+                "the key holds no traffic value; the last good traffic stands: set it with `bluegreen flip` or `SET`"
+            ),
+            None => tracing::error!(
+                stack, key, %problem,
+                "the key holds no traffic value and no earlier one is known: \
+                 the endpoint answers 503 until it is set to a color"
+            ),
+        }
+    }
+
+    /// Of a stack of a config that waits.
+    pub(super) fn tell_waiting(&self, counters: &Counters) {
+        let Self { stack, key, .. } = *self;
+        if let Some(problem) = self.new_problem(counters) {
+            let key = key.0;
+            tracing::warn!(
+                stack, key, %problem,
+                "the key of a stack in the new config holds no traffic value: set it to a color, or correct the config"
+            );
+        }
+    }
+
+    fn moved(&self, before: &StackState, after: &StackState) {
+        let Self { stack, .. } = *self;
+        let (from, to, by) = (&before.traffic, &after.traffic, &after.by);
+        if after.source == Source::Store {
+            let newest = self.key.1.newest.as_ref().ok().and_then(Option::as_ref);
+            let told = newest.filter(|newest| newest.at == after.since);
+            let why = told
+                .map(|told| &*told.entry.why)
+                .filter(|why| !why.is_empty());
+            tracing::info!(stack, %from, %to, by, why, "the traffic moves");
+        } else {
+            tracing::warn!(stack, %from, %to, source = ?after.source, "the traffic moves: there was a newer change than was known here");
+        }
+    }
+
+    fn found(&self, after: &StackState) {
+        let Self { stack, key, .. } = *self;
+        let (key, traffic, by) = (key.0, &after.traffic, &after.by);
+        match after.source {
+            Source::Store => tracing::info!(stack, %traffic, by, "the key tells the traffic"),
+            Source::History => {
+                tracing::info!(stack, %traffic, by, "the history tells the last good traffic")
+            }
+            Source::Disk => {
+                tracing::info!(stack, %traffic, "the state directory tells the last good traffic")
+            }
+            Source::Providers => tracing::warn!(
+                stack, key, %traffic,
+                "the key does not exist, but other providers serve this traffic: it stands"
+            ),
+            Source::Default => tracing::info!(
+                stack, key, %traffic,
+                "the key has never been set: the first color has the traffic"
+            ),
+        }
+    }
+
+    /// The problem, where it is another one than before.
+    fn new_problem(&self, counters: &Counters) -> Option<&Problem> {
+        let Self { stack, key, .. } = *self;
+        let key = key.0;
+        let told = self.decision.state.as_ref().map(|state| state.source) == Some(Source::Store);
+        match (self.problem_before, &self.decision.problem) {
+            (Some(_), None) if told => {
+                tracing::info!(stack, key, "the key holds a traffic value again")
+            }
+            (Some(_), None) => {
+                tracing::info!(stack, key, "the key is as it was before it was ever set")
+            }
+            (before, problem) if before != problem.as_ref() => {
+                counters.unusable_values.fetch_add(1, Ordering::Relaxed);
+                return problem.as_ref();
+            }
+            _ => {}
+        }
+        None
+    }
+}
