@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::before::{Before, look};
 use super::care::{Care, talk_unless_quiet};
 use super::change::{Change, ChangeFlags, shown};
+use super::done::Said;
 use super::down;
 use super::flip::{CareFlags, named, other};
 use super::holder::Holder;
@@ -111,7 +112,8 @@ impl Deploy {
             let holder = Holder::take(common, &stack.key, lease).await?;
             let outcome = stages.run(&mut interrupt).await;
             holder.release().await;
-            outcome
+            outcome?.print();
+            Ok(())
         })
     }
 }
@@ -147,7 +149,7 @@ impl Stages<'_> {
         Ok(())
     }
 
-    async fn run(&self, interrupt: &mut Interrupt) -> Result<(), Failure> {
+    async fn run(&self, interrupt: &mut Interrupt) -> Result<Said, Failure> {
         let Change { common, stack, .. } = self.change;
         let color = self.care.color;
         let before = look(&common.store, stack).await?;
@@ -207,8 +209,7 @@ impl Stages<'_> {
             stages["down"] = began.elapsed().as_secs_f64().into();
         }
         let more: Value = json!({ "stages": stages });
-        self.change.said(&done, more).print();
-        Ok(())
+        Ok(self.change.said(&done, more))
     }
 
     fn care(&self) -> Option<&Care<'_>> {

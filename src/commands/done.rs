@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::applied::{Asker, Proof};
 use super::care::talk_unless_quiet;
 use super::change::{Change, text};
-use super::{talk, write_out};
+use super::{print_outcome, talk};
 use crate::printable::{self, Printable};
 use crate::registry::first_few;
 use crate::traffic::Traffic;
@@ -47,10 +47,7 @@ impl Said {
         let Some(text) = self.text else {
             return;
         };
-        if let Err(error) = write_out(&text) {
-            talk(&format!("it is done, but stdout can't be written: {error}"));
-            text.lines().for_each(talk);
-        }
+        print_outcome(&text);
         if self.nobody_polls {
             talk("note: no Traefik polls any provider: nobody had to confirm");
         }

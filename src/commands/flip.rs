@@ -18,17 +18,21 @@ use crate::traffic::Traffic;
 
 /// Moves all the traffic of a stack to one color, with care.
 ///
-/// The color is verified first (see `verify`); the key is set only if it is still what it was; then every instance of
-/// Traefik, behind every provider, is waited for until it has confirmed the new document (with `marker` in the config:
-/// until it routes by it); then production is verified through Traefik, and with --bake for as long as that says. Where
-/// something fails after the key was set, it goes back, and that is confirmed too. While it is at it, another flip of
-/// the stack is refused; `rollback` never is. --timeout holds for each of these waits; production may fail for 3 s
-/// before that counts. Ctrl-C before the key is set changes nothing; after it, the new traffic stands, and it says so.
+/// The color is verified first (see `verify`), and production is asked for the color that has the traffic now: another
+/// site there is a mistake, and a color that is not well no reason to stay. The key is set only if it is still what it
+/// was; then every instance of Traefik, behind every provider, is waited for until it has confirmed the new document,
+/// and the one at production until it routes by it (with `marker` in the config: every one); then production is
+/// verified through Traefik, and with --bake for as long as that says. Where something fails after the key was set, it
+/// goes back, and that is confirmed too; a store that refuses that is tried until the time is over. While it is at it,
+/// another flip of the stack is refused; `rollback` never is. --timeout holds for each of these waits; production may
+/// fail for 3 s before that counts. Ctrl-C before the key is set changes nothing; after it, the new traffic stands, and
+/// it says so.
 ///
 /// Exit codes: 0 done; 1 failed, or it could not be found out whether the color is ready; nothing was changed; 2 usage
-/// or config mistake; 3 refused: a check failed, nothing was changed; 4 changed, then a check failed and it was rolled
-/// back (unless --no-rollback); 5 changed, but not every instance confirmed in time (rolled back unless --no-rollback),
-/// or interrupted; 6 the store could not be reached; 7 somebody else changed the traffic meanwhile, or is at it.
+/// or config mistake; 3 refused: a check failed, nothing at all could be verified, or production or the key is somebody
+/// else's; nothing was changed; 4 changed, then a check failed and it was rolled back (unless --no-rollback); 5 changed,
+/// but not every instance confirmed in time (rolled back unless --no-rollback), or interrupted; 6 the store could not be
+/// reached, or refused the way back: it says what is known; 7 somebody else changed the traffic meanwhile, or is at it.
 #[derive(Debug, Args)]
 pub struct Flip {
     /// The color [default: the other one]

@@ -44,11 +44,13 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, Stack};
+use crate::printable;
 use crate::secret;
 use crate::store::{InvalidStore, Store, StoreError};
 use crate::verify::report::Report;
 use print::{
-    print, print_as_it_is, print_json, print_json_line, print_lines, talk, talk_report, write_out,
+    print, print_as_it_is, print_json, print_json_line, print_lines, print_outcome, talk,
+    talk_report,
 };
 
 /// Switches a whole stack of services between its blue and its green deployment behind Traefik.
@@ -285,7 +287,7 @@ impl Arguments {
                     if let Some(checks) = &failure.checks {
                         object["checks"] = checks.json();
                     }
-                    print_json(&object);
+                    print_outcome(&printable::json(&format!("{object:#}")));
                 }
                 if !failure.message.is_empty() {
                     talk(&format!("error: {}", failure.message));

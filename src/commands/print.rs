@@ -41,8 +41,19 @@ pub(super) fn print_as_it_is(text: &str) {
     }
 }
 
+/// Prints to stdout what came of a command, printable already. Where that can't be written it goes to stderr: what was
+/// done stands, and so does the exit code.
+pub(super) fn print_outcome(text: &str) {
+    if let Err(error) = write_out(text) {
+        talk(&format!(
+            "stdout can't be written ({error}); what it was to say:"
+        ));
+        text.lines().for_each(talk);
+    }
+}
+
 /// Writes text to stdout as it is. A reader that has gone, such as `head`, is no error.
-pub(super) fn write_out(text: &str) -> std::io::Result<()> {
+fn write_out(text: &str) -> std::io::Result<()> {
     let mut stdout = stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

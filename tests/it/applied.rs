@@ -212,3 +212,25 @@ stacks:
         assert_eq!(router["status"], "enabled", "{name}: {router}");
     }
 }
+
+/// A share of the document has a revision of its own, which its marker names.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_production_that_has_a_share_of_the_document_is_asked_for_that() {
+    let (redis, stack) = (Redis::start().await, Stack::start().await);
+    let other = "  other:\n    key: other\n    services:\n      web: { rule: Host(`other.localhost`), \
+                 servers: { blue: http://127.0.0.1:9, green: http://127.0.0.1:9 } }\n";
+    let config = |config: String| config.replacen("stacks:\n", &format!("stacks:\n{other}"), 1);
+    let provider = stack.provider(&config(stack.config()), &redis).await;
+    let share = format!("{}/deals", provider.url());
+    let options = Options::recommended(&share, "edge-1").throttle("2s");
+    let traefik = options.start().await;
+    traefik.wait_for(HOSTS[0], "blue").await;
+    let production = with_production(&stack, &format!("http://{}", traefik.web()));
+    provider.write_config(&config(production));
+    for color in ["green", "blue"] {
+        let run = Cli::new(&["flip", color, "--no-verify", "--stack", "deals"]).of(&provider);
+        let run = run.stdout("applied by 1 instance").any_stderr();
+        run.run().await;
+        assert_eq!(traefik.get(HOSTS[0], "/").await.color(), Some(color));
+    }
+}
