@@ -17,9 +17,10 @@ use crate::verify::health;
 /// every Traefik has.
 ///
 /// It asks the store, so it sees every Traefik behind every provider; and each server that has a health path, once. Exit codes: 0; 2 usage or config mistake; 6
-/// the store could not be reached; with --check also 3, where something is wrong: a key that is not followed, no provider,
-/// one that does not follow the key or serves something else, no Traefik, one that does not have the traffic or has
-/// disabled a router, a server of a color with traffic that is not well.
+/// the store could not be reached; with --check also 3, where something is wrong: a key that is not followed; no
+/// provider, or one that does not follow the key, serves something else or has a config that waits or is refused; no
+/// Traefik, or one that does not have the traffic or has disabled a router; a server of a color with traffic that is not
+/// well.
 #[derive(Debug, Args)]
 pub struct Status {
     /// Show it anew whenever something changes, until Ctrl-C

@@ -14,6 +14,8 @@ pub(super) enum Wrong {
     Key(String),
     /// A provider says so.
     Provider(String, String),
+    /// A provider has a newer config that is not in force, because it waits for what this says, or was refused.
+    Config(String, String),
     /// A provider or an instance does not have the traffic; or none runs.
     Lacks(Late),
     /// No Traefik polls any provider.
@@ -30,6 +32,12 @@ impl fmt::Display for Wrong {
         match self {
             Self::Key(problem) => f.write_str(problem),
             Self::Provider(provider, problem) => write!(f, "provider {provider}: {problem}"),
+            Self::Config(provider, why) => {
+                write!(
+                    f,
+                    "the newest config of provider {provider} is not in force: {why}"
+                )
+            }
             Self::Lacks(late) => write!(f, "{late}"),
             Self::NoTraefik => f.write_str("no Traefik polls any provider"),
             Self::Routers(instance, first, 1) => {
@@ -55,6 +63,12 @@ impl View<'_> {
             if let Some(problem) = &report.problem {
                 wrong.push(Wrong::Provider(report.provider.clone(), problem.clone()));
             }
+            let waits = report.waiting_config.as_ref();
+            let waits = waits.map(|waiting| format!("it waits for the traffic of {waiting}"));
+            let refused = report.refused_config.as_ref();
+            let refused = refused.map(|refused| refused.reason.clone());
+            let why = waits.into_iter().chain(refused);
+            wrong.extend(why.map(|why| Wrong::Config(report.provider.clone(), why)));
         }
         let fleet = fleet(&self.reports);
         if fleet.is_empty() {

@@ -318,6 +318,26 @@ async fn status_fails_for_monitoring_where_something_is_wrong() {
     // Nobody asks the idle color for more than it has.
     site.services[0].set_healthy("green", false);
     status(&site).run().await;
+    site.redis.cli(&["SET", "other", "purple"]).await;
+    let config = std::fs::read_to_string(site.provider.config()).unwrap();
+    let servers = "{ blue: 'http://127.0.0.1:9', green: 'http://127.0.0.1:9' }";
+    site.reconfigure(
+        "stacks:\n",
+        &format!("stacks:\n  other: {{ key: other, services: {{ web: {{ rule: 'Host(`o`)', servers: {servers} }} }} }}\n"),
+    );
+    let waits = eventually("the config waits", Duration::from_secs(15), async || {
+        let run = status(&site)
+            .env("BLUEGREEN_STACK", "deals")
+            .any_code()
+            .run()
+            .await;
+        match run.stderr.contains("is not in force: it waits") {
+            true => Ok(run.code),
+            false => Err(run.stderr),
+        }
+    });
+    assert_eq!(waits.await, 3);
+    site.provider.write_config(&config);
     site.provider.kill();
     let gone = eventually("no provider runs", Duration::from_secs(15), async || {
         let run = status(&site).any_code().run().await;
