@@ -129,9 +129,13 @@ impl Asked<'_> {
         let asked = self.request.shown();
         let hint = "give the service a path that answers with 2xx: `health`, or `production: { path: ... }`";
         match (is_own, same) {
+            (true, false) if direct.is_empty() => Outcome::Failed(format!(
+                "{}. Should the service answer just so: {hint}",
+                self.traefik_answered(answer).detail()
+            )),
             (true, false) => self.traefik_answered(answer),
             (true, true) => Outcome::Unmeasurable(format!(
-                "{asked}: {}, as the servers answer themselves and Traefik, too, where it has no router: {hint}",
+                "{asked}: {}, as Traefik answers where it has no router, and as the servers answer, too: {hint}",
                 answer.shown()
             )),
             (false, true) => Outcome::Passed(format!(
@@ -148,8 +152,8 @@ impl Asked<'_> {
     /// It was Traefik itself that answered.
     fn traefik_answered(&self, answer: &Answer) -> Outcome {
         Outcome::Failed(format!(
-            "{}: Traefik itself answered ({}), not the service: it has no router for this, or has disabled it, because \
-             the router names a middleware or a service that is not there; Traefik's log and dashboard tell",
+            "{}: Traefik itself answered ({}), not the service: it has no router for this, or has disabled it, as it does \
+             where a router names what is not there; its log tells which",
             self.request.shown(),
             answer.shown()
         ))
@@ -342,13 +346,18 @@ mod tests {
     fn a_doubtful_answer_is_settled_by_what_the_servers_answer() {
         let ok: (u16, &[_], &str) = (200, &[], "");
         for (given, direct, word, said) in [
-            (OWN, vec![], "failed", "Traefik itself answered"),
+            (
+                OWN,
+                vec![],
+                "failed",
+                "Should the service answer just so: give",
+            ),
             (OWN, vec![ok, HTML], "failed", "Traefik itself answered"),
             (
                 OWN,
                 vec![ok, OWN],
                 "unmeasured",
-                "as the servers answer themselves and Traefik, too",
+                "and as the servers answer, too",
             ),
             (
                 HTML,

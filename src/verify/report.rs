@@ -209,17 +209,6 @@ impl Report {
         )
     }
 
-    /// It without what could not be measured in the report of before either, which is no news.
-    pub fn since(&self, before: &Self) -> Self {
-        let unmeasured = |line: &&Line| line.outcome.word() == "unmeasured";
-        let lines = self.lines.iter().filter(|line| {
-            let mut earlier = before.lines.iter().filter(unmeasured);
-            !unmeasured(line)
-                || !earlier.any(|one| (one.kind, &one.name) == (line.kind, &line.name))
-        });
-        Self::new(lines.cloned())
-    }
-
     /// The checks as JSON.
     pub fn json(&self) -> Value {
         self.lines.iter().map(Line::json).collect()

@@ -29,7 +29,7 @@ impl Verify<'_> {
                 }
             }
         };
-        let name = "of every service".to_owned();
+        let name = self.name.to_owned();
         let (kind, pauses) = (Kind::Routers, Pauses::LOOK);
         measure(kind, name, limits, pauses, self.tell, attempt).await
     }
@@ -69,7 +69,8 @@ pub fn judge(reports: &[Aged], name: &str, stack: &Stack) -> Outcome {
         (false, _) => Outcome::Failed(disabled.join("\n")),
         (true, false) => Outcome::Passed(format!("enabled by {}", enabled.join(", "))),
         (true, true) => Outcome::Skipped(
-            "whether Traefik has disabled any is not known: no instance has its API at the marker's port".to_owned(),
+            "whether Traefik has disabled any is not known: its API is asked at the marker's port"
+                .to_owned(),
         ),
     }
 }

@@ -133,10 +133,7 @@ async fn a_flip_goes_back_where_traefik_has_disabled_a_router() {
     let site = Site::start(&[]).await;
     let run = |args: &[&str]| Cli::new(args).of(&site.provider).any_stdout().any_stderr();
     let verify = || run(&["verify", "production", "--timeout", "1"]);
-    verify()
-        .stdout("passed      routers     of every service")
-        .run()
-        .await;
+    verify().stdout("passed      routers     deals").run().await;
     run(&["flip", "green"]).stdout("blue → green").run().await;
     run(&["flip", "blue"]).stdout("green → blue").run().await;
 
@@ -152,9 +149,7 @@ async fn a_flip_goes_back_where_traefik_has_disabled_a_router() {
         .await;
     let flip = run(&["flip", "green"]).code(4);
     let flip = flip.stderr("note: production is not well before the flip either");
-    let flip = flip.stderr(&format!(
-        "production fails on green: routers of every service ({said}"
-    ));
+    let flip = flip.stderr(&format!("production fails on green: routers deals ({said}"));
     flip.stderr("rolled back to blue").run().await;
 }
 
@@ -192,9 +187,7 @@ async fn what_no_api_tells_is_not_known() {
     let run = Cli::new(&["verify", "production"])
         .of(&site.provider)
         .any_stderr();
-    run.stdout(
-        "skipped     routers     of every service: whether Traefik has disabled any is not known",
-    )
-    .run()
-    .await;
+    run.stdout("skipped     routers     deals: whether Traefik has disabled any is not known")
+        .run()
+        .await;
 }

@@ -197,12 +197,7 @@ async fn a_404_that_the_servers_give_themselves_is_told_from_traefiks() {
         }
     })
     .await;
-    verify(
-        "shop",
-        1,
-        "as the servers answer themselves and Traefik, too",
-    )
-    .await;
+    verify("shop", 1, "and as the servers answer, too").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
