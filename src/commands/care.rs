@@ -35,7 +35,7 @@ impl Care<'_> {
     ) -> Result<Report, Failure> {
         let Change { common, stack, .. } = change;
         if let Outcome::Failed(why) = routers::judge(reports, change.name, stack) {
-            let note = format!("note: production is not well before the flip either: {why}");
+            let note = format!("note: production is not well now: {why}");
             talk_unless_quiet(common, &note);
         }
         let color = self.color;

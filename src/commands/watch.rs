@@ -139,10 +139,16 @@ impl Care<'_> {
         let verify = self.verify(change, &tell);
         match part {
             Part::Answers => {
-                let routers = verify.routers(&change.common.store, limits);
-                let answers = verify.answers(&change.to, limits);
-                let (routers, answers) = futures_util::future::join(routers, answers).await;
-                // What says why goes before what follows from it.
+                // A router that is disabled stays so for everybody until somebody mends it: that is not waited for.
+                let at_once = Limits {
+                    again_until: now,
+                    ..limits
+                };
+                let routers = verify.routers(&change.common.store, at_once).await;
+                if !routers.outcome.is_good() {
+                    return Report::new([routers]);
+                }
+                let answers = verify.answers(&change.to, limits).await;
                 Report::new(std::iter::once(routers).chain(answers.lines))
             }
             Part::Checks => verify.checks(&change.to, limits).await,

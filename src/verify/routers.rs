@@ -1,11 +1,16 @@
 //! Routers: whether Traefik has disabled any that a stack's production hangs on, as the registry knows it.
 
+use std::time::Duration;
+
 use super::Verify;
 use super::measure::{Limits, Pauses, measure};
 use super::report::{Kind, Line, Outcome};
 use crate::config::Stack;
 use crate::registry::{Aged, fleet};
 use crate::store::Store;
+
+/// How long the store may take to answer: production is not to wait for it.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Verify<'_> {
     /// Checks that no instance has disabled a router of the stack, as far as the instances tell.
@@ -20,14 +25,14 @@ impl Verify<'_> {
                 };
                 session.reports(key).await
             };
-            match reports.await {
-                Ok(reports) => judge(&reports, self.name, self.stack),
-                Err(error) => {
-                    session = None;
-                    // That it is away is for others to tell.
-                    Outcome::Skipped(format!("the store {store} can't be reached: {error}"))
-                }
-            }
+            let error = match tokio::time::timeout(TIMEOUT, reports).await {
+                Ok(Ok(reports)) => return judge(&reports, self.name, self.stack),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {TIMEOUT:?}"),
+            };
+            session = None;
+            // That it is away is for others to tell.
+            Outcome::Skipped(format!("the store {store} can't be reached: {error}"))
         };
         let name = self.name.to_owned();
         let (kind, pauses) = (Kind::Routers, Pauses::LOOK);
@@ -77,8 +82,6 @@ pub fn judge(reports: &[Aged], name: &str, stack: &Stack) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::{Value, json};
 
     use super::*;

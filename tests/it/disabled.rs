@@ -49,6 +49,11 @@ impl Site {
             .stack
             .config()
             .replacen("{ rule: 'Host(`api.localhost`)',", named, 1);
+        let production = format!(
+            "    production: http://{}\n    services:\n",
+            site.traefik.web()
+        );
+        let config = config.replacen("    services:\n", &production, 1);
         let port = site.traefik.address("traefik").port();
         let marker = format!("marker: {{ entryPoint: traefik, port: {port} }}\n");
         site.provider.write_config(&(config + &marker));
@@ -127,7 +132,7 @@ async fn a_router_that_traefik_disables_later_is_seen_for_as_long_as_it_is() {
         .await;
 }
 
-/// `verify production` and `flip` look at what the API tells, without being told where production is.
+/// `verify production` and `flip` look at what the API tells.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flip_goes_back_where_traefik_has_disabled_a_router() {
     let site = Site::start(&[]).await;
@@ -148,7 +153,8 @@ async fn a_flip_goes_back_where_traefik_has_disabled_a_router() {
         .run()
         .await;
     let flip = run(&["flip", "green"]).code(4);
-    let flip = flip.stderr("note: production is not well before the flip either");
+    let flip =
+        flip.stderr("note: production is not well now: edge has disabled the router `deals-api`");
     let flip = flip.stderr(&format!("production fails on green: routers deals ({said}"));
     flip.stderr("rolled back to blue").run().await;
 }
