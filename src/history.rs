@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// How many changes the store keeps of each stack.
 pub const KEPT: usize = 1000;
 
+/// A history that is larger, in bytes, is not read: what bluegreen writes never comes near it.
+pub const MOST_BYTES: u64 = 4 << 20;
+
 /// What stands for the author of a change that came from outside, such as by `redis-cli SET`.
 pub const OUTSIDE: &str = "outside";
 

@@ -129,9 +129,23 @@ pub async fn keep(
 ///
 /// Where the folder can't be written to.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_atomically_as(path, bytes, |_| Ok(()))
+}
+
+/// The same, and has something done to the file before it is there, such as giving it to somebody else.
+///
+/// # Errors
+///
+/// Where the folder can't be written to, or that can't be done.
+pub fn write_atomically_as(
+    path: &Path,
+    bytes: &[u8],
+    prepare: impl FnOnce(&fs::File) -> io::Result<()>,
+) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     file.write_all(bytes)?;
+    prepare(file.as_file())?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     // The rename itself is durable only once the folder is.

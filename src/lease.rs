@@ -45,8 +45,8 @@ impl Lease {
     }
 
     /// As it is in Redis; what another version wrote in another form is still somebody's.
-    pub(crate) fn of_json(json: &str) -> Self {
-        serde_json::from_str(json).unwrap_or_else(|_| Self {
+    pub(crate) fn of_json(json: &[u8]) -> Self {
+        serde_json::from_slice(json).unwrap_or_else(|_| Self {
             by: "somebody".to_owned(),
             pid: 0,
             what: "a change".to_owned(),

@@ -12,7 +12,7 @@ use crate::printable::beginning;
 pub const MAX_WEIGHT: u32 = 100_000;
 
 /// The longest traffic value that is read, in bytes. Anything longer is garbage, and is not looked into.
-const MAX_LENGTH: usize = 4096;
+pub const MAX_LENGTH: usize = 4096;
 
 /// The traffic of one stack: which colors get the requests, by weight.
 ///
@@ -61,7 +61,7 @@ impl Traffic {
     /// What is wrong with the text, in words for the operator.
     pub fn parse(text: &[u8], colors: &[Color]) -> Result<Self, InvalidTraffic> {
         if text.len() > MAX_LENGTH {
-            return Err(InvalidTraffic::TooLong(text.len()));
+            return Err(InvalidTraffic::TooLong(text.len() as u64));
         }
         let Ok(text) = std::str::from_utf8(text) else {
             return Err(InvalidTraffic::NotText);
@@ -171,7 +171,7 @@ pub enum InvalidTraffic {
     Empty,
     /// More bytes than any traffic value has.
     #[error("the value has {0} bytes: no traffic value is that long")]
-    TooLong(usize),
+    TooLong(u64),
     /// Bytes that are not UTF-8.
     #[error("the value is not text")]
     NotText,

@@ -359,6 +359,7 @@ pub fn shown(reading: &Reading) -> String {
     match reading {
         Reading::Missing => "gone".to_owned(),
         Reading::WrongType(_) => "not a string".to_owned(),
+        Reading::TooLong(bytes) => format!("far too long ({bytes} bytes)"),
         Reading::Value(value) => {
             let text = String::from_utf8_lossy(&value[..value.len().min(40)]);
             format!("`{}`", text.trim())

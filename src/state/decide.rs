@@ -18,7 +18,7 @@ use crate::config::Stack;
 use crate::history::{Entry, OUTSIDE};
 use crate::last_good::Kept;
 use crate::store::{KeyState, Reading, Unreadable};
-use crate::traffic::Traffic;
+use crate::traffic::{InvalidTraffic, Traffic};
 
 /// In this time other providers have found a store that came back, and have reported to it.
 pub const OTHERS_REPORT: Duration = Duration::from_millis(1500);
@@ -59,6 +59,7 @@ pub fn decide(stack: &Stack, facts: Facts<'_>) -> Decision {
         },
         Reading::Missing => Key::Gone,
         Reading::WrongType(what) => Key::WrongType(what.clone()),
+        Reading::TooLong(bytes) => Key::Garbage(InvalidTraffic::TooLong(*bytes)),
     };
     match known {
         Some(known) if known.source == Source::Store => stands(known.clone(), matter, Vec::new()),

@@ -92,6 +92,8 @@ pub enum Reading {
     Value(Vec<u8>),
     /// Something that is no string, in words.
     WrongType(String),
+    /// More bytes than any traffic value has; they were not read.
+    TooLong(u64),
 }
 
 /// Why something can't be read. What it holds is not known, which is not the same as nothing.
@@ -208,10 +210,17 @@ fn beside(key: &str, suffix: &str) -> String {
     }
 }
 
+/// Why a history is not read.
+fn too_much_history(name: &str, bytes: u64) -> String {
+    format!(
+        "`{name}` has {bytes} bytes: no history is that large; delete what does not belong there, or the whole"
+    )
+}
+
 /// One connection to the store. It is dropped at the first error, and a new one made.
 pub enum Session {
     /// A connection to Redis.
-    Redis(redis::Connection),
+    Redis(Box<redis::Connection>),
     /// A folder that is watched.
     File(file::Folder),
 }
@@ -226,8 +235,8 @@ impl Store {
         match self {
             Self::Redis(address) => redis::Connection::open(address, key)
                 .await
-                .map(Session::Redis),
-            Self::File(dir) => file::Folder::open(dir).map(Session::File),
+                .map(|connection| Session::Redis(Box::new(connection))),
+            Self::File(dir) => file::Folder::open(dir).await.map(Session::File),
         }
     }
 }
@@ -244,7 +253,7 @@ impl Session {
     ) -> Result<BTreeMap<String, KeyState>, StoreError> {
         match self {
             Self::Redis(connection) => connection.read(keys).await,
-            Self::File(folder) => folder.read(keys),
+            Self::File(folder) => folder.read(keys).await,
         }
     }
 
@@ -267,7 +276,7 @@ impl Session {
     pub async fn peers(&mut self, key: &str) -> Result<Result<Vec<Peer>, Unreadable>, StoreError> {
         let peers = match self {
             Self::Redis(connection) => connection.peers(key).await,
-            Self::File(folder) => folder.peers(key),
+            Self::File(folder) => folder.peers(key).await,
         };
         match peers {
             Ok(peers) => Ok(Ok(peers)),
@@ -301,7 +310,7 @@ impl Session {
     ) -> Result<Outcome, StoreError> {
         match self {
             Self::Redis(connection) => connection.set(key, expected, entry).await,
-            Self::File(folder) => folder.set(key, expected, entry),
+            Self::File(folder) => folder.set(key, expected, entry).await,
         }
     }
 
@@ -319,7 +328,7 @@ impl Session {
     ) -> Result<(), StoreError> {
         match self {
             Self::Redis(connection) => connection.record(key, value, entry).await,
-            Self::File(folder) => folder.record(key, value, entry),
+            Self::File(folder) => folder.record(key, value, entry).await,
         }
     }
 
@@ -331,7 +340,7 @@ impl Session {
     pub async fn history(&mut self, key: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
         match self {
             Self::Redis(connection) => connection.history(key, most).await,
-            Self::File(folder) => folder.history(key, most),
+            Self::File(folder) => folder.history(key, most).await,
         }
     }
 
@@ -348,7 +357,7 @@ impl Session {
     ) -> Result<bool, StoreError> {
         match self {
             Self::Redis(connection) => connection.report(reports, instances).await,
-            Self::File(folder) => folder.report(reports, instances),
+            Self::File(folder) => folder.report(reports, instances).await,
         }
     }
 
@@ -364,7 +373,7 @@ impl Session {
     ) -> Result<Option<Lease>, StoreError> {
         match self {
             Self::Redis(connection) => connection.take_lease(key, lease).await,
-            Self::File(folder) => folder.take_lease(key, lease),
+            Self::File(folder) => folder.take_lease(key, lease).await,
         }
     }
 
@@ -376,7 +385,7 @@ impl Session {
     pub async fn release_lease(&mut self, key: &str, lease: &Lease) -> Result<(), StoreError> {
         match self {
             Self::Redis(connection) => connection.release_lease(key, lease).await,
-            Self::File(folder) => folder.release_lease(key, lease),
+            Self::File(folder) => folder.release_lease(key, lease).await,
         }
     }
 
@@ -388,7 +397,7 @@ impl Session {
     pub async fn reports(&mut self, key: &str) -> Result<Vec<Aged>, StoreError> {
         match self {
             Self::Redis(connection) => connection.reports(key).await,
-            Self::File(folder) => folder.reports(key),
+            Self::File(folder) => folder.reports(key).await,
         }
     }
 }

@@ -5,11 +5,11 @@
 
 mod error;
 mod form;
+mod read;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, PushInfo, PushKind, RedisError, RedisResult,
@@ -17,18 +17,16 @@ use redis::{
 };
 use tokio::sync::mpsc;
 
-use error::{in_words, is_broken, is_down, read_error, unreachable, write_error};
-use form::{age, entries, fields, invalidated, is_list_field, list_field, stamped, timestamp};
+use error::{is_broken, is_down, read_error, unreachable, write_error};
+use form::{age, fields, invalidated, is_list_field, list_field, stamped};
 
 use super::address::{Address, elsewhere};
 use super::scripts::{RECORD, RELEASE_LEASE, REPORT, SET, TAKE_LEASE};
-use super::{
-    Changed, KeyState, Outcome, Reading, StoreError, Unreadable, history_key, lease_key,
-    registry_key,
-};
+use super::{Changed, Outcome, Reading, StoreError, history_key, lease_key, registry_key};
 use crate::history::{self, Entry};
 use crate::lease::{self, Lease};
 use crate::registry::{Aged, Instance, Peer, Report, STOPPED_AFTER};
+use crate::traffic::MAX_LENGTH;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -51,6 +49,8 @@ pub struct Connection {
     pushes: mpsc::UnboundedReceiver<PushInfo>,
     /// Whether Redis tells of changes of what this connection has read.
     tracks: bool,
+    /// Keys whose histories are short enough to read, and when that was found out.
+    short_histories: BTreeMap<String, Instant>,
     /// Where the connection leads, while Sentinel can name another primary at any time.
     primary: Option<(Address, ConnectionAddr)>,
 }
@@ -92,7 +92,7 @@ impl Connection {
                 .get_multiplexed_async_connection_with_config(&config)
                 .await?;
             let asked: RedisResult<Value> =
-                redis::cmd("GET").arg(key).query_async(&mut redis).await;
+                redis::cmd("STRLEN").arg(key).query_async(&mut redis).await;
             let error = match asked {
                 // Another node may be on the side of a partition where there is an owner.
                 Err(error) if is_broken(&error) || is_down(&error) => return Err(error),
@@ -118,6 +118,7 @@ impl Connection {
             redis,
             pushes,
             tracks: false,
+            short_histories: BTreeMap::new(),
             primary,
         })
     }
@@ -140,60 +141,6 @@ impl Connection {
             Err(error) => return Err(unreachable(error)),
         }
         Ok(())
-    }
-
-    /// See [`super::Session::read`].
-    pub(super) async fn read(
-        &mut self,
-        keys: &[String],
-    ) -> Result<BTreeMap<String, KeyState>, StoreError> {
-        self.track().await?;
-        let mut pipeline = redis::pipe();
-        pipeline.ignore_errors();
-        pipeline.cmd("TIME");
-        for key in keys {
-            pipeline.cmd("GET").arg(key);
-            pipeline
-                .cmd("XREVRANGE")
-                .arg(history_key(key))
-                .arg("+")
-                .arg("-")
-                .arg("COUNT")
-                .arg(1);
-        }
-        let answers: Vec<RedisResult<Value>> = pipeline
-            .query_async(&mut self.redis)
-            .await
-            .map_err(unreachable)?;
-        let (time, answers) = answers.split_first().expect("TIME is in the pipeline");
-        // Without the right to it this host's clock has to do.
-        let at = time.as_ref().ok().and_then(|time| timestamp(time.clone()));
-        let at = at.unwrap_or_else(Timestamp::now);
-        let mut states = BTreeMap::new();
-        for (key, answers) in keys.iter().zip(answers.chunks_exact(2)) {
-            let reading = match &answers[0] {
-                Ok(Value::Nil) => Reading::Missing,
-                Ok(Value::BulkString(bytes)) => Reading::Value(bytes.clone()),
-                Ok(other) => Reading::WrongType(format!("{other:?}")),
-                Err(error) if error.code() == Some("WRONGTYPE") => {
-                    Reading::WrongType("the key holds no string".to_owned())
-                }
-                // LOADING, NOPERM, MASTERDOWN: nothing is known of the key.
-                Err(error) => return Err(unreachable(error.clone())),
-            };
-            let newest = answers[1].clone().and_then(entries);
-            let newest = newest.map(|recorded| recorded.into_iter().next());
-            states.insert(
-                key.clone(),
-                KeyState {
-                    reading,
-                    newest: newest.map_err(|error| Unreadable(in_words(&error))),
-                    peers: None,
-                    at,
-                },
-            );
-        }
-        Ok(states)
     }
 
     /// See [`super::Session::changed`].
@@ -256,10 +203,12 @@ impl Connection {
             Reading::Missing => ("missing", b""),
             Reading::Value(value) => ("value", value),
             Reading::WrongType(_) => ("wrong type", b""),
+            Reading::TooLong(_) => ("too long", b""),
         };
         let mut eval = redis::cmd("EVAL");
         eval.arg(SET).arg(2).arg(key).arg(history_key(key));
         eval.arg(kind).arg(value).arg(&entry.to).arg(history::KEPT);
+        eval.arg(MAX_LENGTH);
         for (field, value) in fields(entry) {
             eval.arg(field).arg(value);
         }
@@ -279,6 +228,10 @@ impl Connection {
                 Ok(Outcome::Conflict(match kind.as_slice() {
                     b"missing" => Reading::Missing,
                     b"value" => Reading::Value(value.clone()),
+                    b"too long" => {
+                        let length = std::str::from_utf8(value).ok();
+                        Reading::TooLong(length.and_then(|it| it.parse().ok()).unwrap_or_default())
+                    }
                     _ => Reading::WrongType("the key holds no string".to_owned()),
                 }))
             }
@@ -301,27 +254,6 @@ impl Connection {
             .arg(history::KEPT);
         eval.arg(entry.at.to_string()).arg(&entry.by);
         eval.query_async(&mut self.redis).await.map_err(write_error)
-    }
-
-    /// See [`super::Session::history`].
-    pub(super) async fn history(
-        &mut self,
-        key: &str,
-        most: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let mut command = redis::cmd("XREVRANGE");
-        command
-            .arg(history_key(key))
-            .arg("+")
-            .arg("-")
-            .arg("COUNT")
-            .arg(most);
-        let stream: RedisResult<Value> = command.query_async(&mut self.redis).await;
-        let recorded = stream.and_then(entries).map_err(read_error)?;
-        Ok(recorded
-            .into_iter()
-            .map(|recorded| recorded.entry)
-            .collect())
     }
 
     /// See [`super::Session::report`].
@@ -376,7 +308,7 @@ impl Connection {
         eval.arg(TAKE_LEASE).arg(1).arg(lease_key(key));
         eval.arg(lease.to_json())
             .arg(lease::LASTS.as_millis() as u64);
-        let holder: String = eval
+        let holder: Vec<u8> = eval
             .query_async(&mut self.redis)
             .await
             .map_err(write_error)?;

@@ -4,18 +4,24 @@
 
 /// Sets the key if it still holds what was read, and writes the history.
 ///
-/// KEYS: the key, its history. ARGV: what was expected (`missing`, `value`, `wrong type`), the expected value, the
-/// new one, how many changes to keep, then the fields of the history's entry.
+/// KEYS: the key, its history. ARGV: what was expected (`missing`, `value`, `wrong type`, `too long`), the expected
+/// value, the new one, how many changes to keep, the longest value, then the fields of the history's entry.
 pub(super) const SET: &str = "
-local is = redis.pcall('GET', KEYS[1])
+local is = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[5])
+if is == '' or type(is) == 'table' then is = redis.pcall('GET', KEYS[1]) end
 local kind = 'value'
 if not is then kind = 'missing' elseif type(is) == 'table' then
   if not string.find(is.err, 'WRONGTYPE', 1, true) then return is end
   kind = 'wrong type'
+elseif #is > tonumber(ARGV[5]) then
+  kind = 'too long'
+  is = tostring(redis.pcall('STRLEN', KEYS[1]))
 end
-if kind ~= ARGV[1] or (kind == 'value' and is ~= ARGV[2]) then return {0, kind, kind == 'value' and is or ''} end
+if kind ~= ARGV[1] or (kind == 'value' and is ~= ARGV[2]) then
+  return {0, kind, (kind == 'value' or kind == 'too long') and is or ''}
+end
 redis.call('SET', KEYS[1], ARGV[3])
-local added = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', unpack(ARGV, 5))
+local added = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', unpack(ARGV, 6))
 return {1, type(added) == 'table' and added.err or ''}
 ";
 
@@ -61,19 +67,31 @@ if new == 1 and redis.call('HLEN', KEYS[1]) > 128 then
   local all = redis.call('HGETALL', KEYS[1])
   for i = 1, #all, 2 do
     local at = tonumber(string.match(all[i + 1], '^%d+'))
-    if not at or now - at > 3600000 then redis.call('HDEL', KEYS[1], all[i]) end
+    if not at or math.abs(now - at) > 3600000 then redis.call('HDEL', KEYS[1], all[i]) end
   end
 end
 return new
 ";
 
 /// Takes the lease, or makes it last longer where this is its holder; answers with who else holds it. An empty lease is
-/// nobody's.
+/// nobody's, and so is what is no string. One that does not run out, or too late, is not renewed by anybody: from now on
+/// it lasts as long as any other.
 ///
 /// KEYS: the lease. ARGV: the holder, for how many milliseconds.
 pub(super) const TAKE_LEASE: &str = "
-local is = redis.call('GET', KEYS[1])
-if is and is ~= '' and is ~= ARGV[1] then return is end
+local is = redis.pcall('GETRANGE', KEYS[1], 0, 4095)
+if type(is) == 'table' then is = redis.pcall('GET', KEYS[1]) end
+if type(is) == 'table' then
+  if not string.find(is.err, 'WRONGTYPE', 1, true) then return is end
+  is = false
+end
+if is and is ~= '' and is ~= ARGV[1] then
+  local left = redis.pcall('PTTL', KEYS[1])
+  if type(left) == 'number' and (left < 0 or left > tonumber(ARGV[2])) then
+    redis.call('SET', KEYS[1], is, 'PX', ARGV[2])
+  end
+  return is
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ''
 ";

@@ -205,25 +205,25 @@ pub(crate) async fn reads(redis: &Redis, more: u64) {
     let what = format!("{more} reads more");
     let within = Duration::from_secs(10);
     eventually(&what, within, async || {
-        let count = count_of_gets(&mut connection).await;
+        let count = count_of_reads(&mut connection).await;
         let read = count - *first.get_or_insert(count);
         if read >= more { Ok(()) } else { Err(read) }
     })
     .await;
 }
 
-async fn count_of_gets(connection: &mut MultiplexedConnection) -> u64 {
+async fn count_of_reads(connection: &mut MultiplexedConnection) -> u64 {
     let mut info = redis::cmd("INFO");
     let info: String = info
         .arg("commandstats")
         .query_async(connection)
         .await
         .unwrap();
-    let gets = info.lines().find_map(|line| {
-        let calls = line.strip_prefix("cmdstat_get:calls=")?;
+    let reads = info.lines().find_map(|line| {
+        let calls = line.strip_prefix("cmdstat_getrange:calls=")?;
         calls.split(',').next()?.parse().ok()
     });
-    gets.unwrap_or(0)
+    reads.unwrap_or(0)
 }
 
 /// Asks for the document all the time, and keeps what traffic of the stack `deals` was served, in its order.

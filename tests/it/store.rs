@@ -1,6 +1,9 @@
 //! The store in a folder, for one host without Redis.
 
 mod answers;
+mod bounds;
+mod folder;
+mod stale;
 
 use std::fs;
 use std::path::PathBuf;

@@ -537,6 +537,7 @@ fn any_case() -> impl Strategy<Value = Case> {
     let reading = prop_oneof![
         2 => Just(Reading::Missing),
         1 => Just(Reading::WrongType("a list".to_owned())),
+        1 => Just(Reading::TooLong(300 << 20)),
         2 => any_traffic().prop_map(|text| Reading::Value(text.as_bytes().to_vec())),
         1 => proptest::collection::vec(any::<u8>(), 0..20).prop_map(Reading::Value),
     ];

@@ -77,9 +77,11 @@ pub(super) fn in_words(error: &RedisError) -> String {
              keys a common hash tag, as in `key: \"{{bluegreen}}:deals\"`"
         );
     }
-    let text = match said(error) {
-        Some((code, text)) => format!("{code} {text}"),
-        None => error.to_string(),
+    let text = match (said(error), error.detail()) {
+        (Some((code, text)), _) => format!("{code} {text}"),
+        // Our own.
+        (None, Some(text)) if error.kind() == ErrorKind::Client => text.to_owned(),
+        (None, _) => error.to_string(),
     };
     // Behind this redis repeats what it was sent, which may be a password.
     let text = text

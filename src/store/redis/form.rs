@@ -46,11 +46,12 @@ pub(super) fn stamped<T: DeserializeOwned>(stamped: &[u8], now: u64) -> Option<(
     Some((serde_json::from_slice(json).ok()?, age))
 }
 
-/// How long ago something was written, and what.
+/// How long ago something was written, and what. A time to come tells that the server's clock was set back since, at
+/// least by so much: whoever still writes has done so again a second later.
 pub(super) fn age(stamped: &[u8], now: u64) -> Option<(Duration, &[u8])> {
     let end = stamped.iter().position(|byte| *byte == b' ')?;
     let at: u64 = std::str::from_utf8(&stamped[..end]).ok()?.parse().ok()?;
-    let age = Duration::from_millis(now.saturating_sub(at));
+    let age = Duration::from_millis(now.abs_diff(at));
     Some((age, &stamped[end + 1..]))
 }
 

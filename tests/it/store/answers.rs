@@ -4,6 +4,7 @@
 use std::fs;
 
 use bluegreen::history::Entry;
+use bluegreen::lease::Lease;
 use bluegreen::store::{Outcome, Reading, Session, Store, StoreError};
 
 use super::*;
@@ -18,7 +19,7 @@ enum Meant {
     Refused,
 }
 
-fn entry(to: &str) -> Entry {
+pub(super) fn entry(to: &str) -> Entry {
     Entry {
         at: jiff::Timestamp::now(),
         from: "blue".to_owned(),
@@ -28,7 +29,11 @@ fn entry(to: &str) -> Entry {
     }
 }
 
-async fn session(url: &str) -> Session {
+pub(super) fn lease(what: &str) -> Lease {
+    Lease::new("ann@here".to_owned(), what.to_owned())
+}
+
+pub(super) async fn session(url: &str) -> Session {
     let store: Store = url.parse().unwrap();
     store.connect("active").await.unwrap()
 }
