@@ -4,6 +4,7 @@
 //! finds out whether the server is still there. Any error: a new connection, at once and then with a growing delay.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -74,6 +75,7 @@ async fn session_loop(
     let mut resync = interval(RESYNC);
     resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
     resync.reset();
+    let mut elsewhere = pin!(session.elsewhere());
     let mut changed = Changed::Anything;
     loop {
         let Followed {
@@ -102,12 +104,8 @@ async fn session_loop(
                 Ok(()) => Changed::Anything,
                 Err(_) => return Ok(()),
             },
-            _ = resync.tick() => {
-                if let Session::Redis(connection) = &*session {
-                    connection.check_primary().await?;
-                }
-                Changed::Anything
-            }
+            error = &mut elsewhere => return Err(error),
+            _ = resync.tick() => Changed::Anything,
         };
     }
 }

@@ -297,6 +297,21 @@ impl Session {
         }
     }
 
+    /// Ends once another server is the primary, with this as the reason to connect anew. It needs nothing of the session
+    /// and is awaited beside it, because those who know may be silent.
+    pub fn elsewhere(&self) -> impl Future<Output = StoreError> + use<> {
+        let elsewhere = match self {
+            Self::Redis(connection) => Some(connection.elsewhere()),
+            Self::File(_) => None,
+        };
+        async {
+            match elsewhere {
+                Some(elsewhere) => elsewhere.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// Sets a key if it still holds what was read, and writes the change into the history, in one step.
     ///
     /// # Errors

@@ -34,6 +34,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an answer may take. A server that is stopped or cut off is noticed by this alone.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How often Sentinels are asked whether a connection still leads to the primary.
+const ASK_SENTINELS_AGAIN: Duration = Duration::from_secs(1);
+
 /// How many reports go to Redis at once: those of many stacks must not wait for an answer each.
 const REPORTS_AT_ONCE: usize = 64;
 
@@ -168,27 +171,27 @@ impl Connection {
         Err(closed())
     }
 
-    /// Makes sure that Sentinel still names this server: after a graceful failover the old primary keeps its
-    /// connections open, and silent, for many seconds.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unreachable`] where another server is the primary now.
-    pub(super) async fn check_primary(&self) -> Result<(), StoreError> {
-        let Some((address, here)) = &self.primary else {
-            return Ok(());
-        };
-        let named = tokio::time::timeout(CONNECT_TIMEOUT, address.clients()).await;
-        let named = named.ok().and_then(Result::ok).unwrap_or_default();
-        match named
-            .first()
-            .map(|client| client.get_connection_info().addr())
-        {
-            Some(there) if there != here => Err(StoreError::Unreachable(format!(
-                "{there} is the primary now, after {here}"
-            ))),
-            // Sentinels that don't answer are no reason to leave a primary that does.
-            _ => Ok(()),
+    /// See [`super::Session::elsewhere`]. After a graceful failover the old primary keeps its connections open, and
+    /// silent, for many seconds.
+    pub(super) fn elsewhere(&self) -> impl Future<Output = StoreError> + use<> {
+        let primary = self.primary.clone();
+        async move {
+            let Some((address, here)) = primary else {
+                return std::future::pending().await;
+            };
+            loop {
+                tokio::time::sleep(ASK_SENTINELS_AGAIN).await;
+                let named = tokio::time::timeout(CONNECT_TIMEOUT, address.clients()).await;
+                // Sentinels that don't answer are no reason to leave a primary that does.
+                let named = named.ok().and_then(Result::ok).unwrap_or_default();
+                if let Some(client) = named.first()
+                    && let there = client.get_connection_info().addr()
+                    && *there != here
+                {
+                    let why = format!("{there} is the primary now, after {here}");
+                    return StoreError::Unreachable(why);
+                }
+            }
         }
     }
 
