@@ -4,15 +4,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bluegreen::serve::tls::connector_to_anybody;
-use http_body_util::{BodyExt, Empty};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::support::cli::Cli;
 use crate::support::eventually;
+use crate::support::http::Connection;
 use crate::support::load::Load;
 use crate::support::provider::{self, Provider};
 use crate::support::redis::Redis;
@@ -189,24 +185,9 @@ impl Mounted {
 
 /// What a provider that speaks TLS says of itself, and the certificate that it shows.
 async fn status(provider: &Provider) -> (serde_json::Value, Vec<u8>) {
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
-    let stream = tokio::net::TcpStream::connect(provider.address())
-        .await
-        .unwrap();
-    let name = "localhost".try_into().unwrap();
-    let stream = connector_to_anybody().connect(name, stream).await.unwrap();
-    let certificates = stream.get_ref().1.peer_certificates().unwrap();
-    let certificate = certificates[0].to_vec();
-    let io = TokioIo::new(stream);
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
-    tokio::spawn(connection);
-    let request = Request::get("/status").header("Host", "localhost");
-    let request = request.body(Empty::<Bytes>::new()).unwrap();
-    let answer = sender.send_request(request).await.unwrap();
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
-    (serde_json::from_slice(&body).unwrap(), certificate)
+    let (mut connection, shown) = Connection::open_tls(provider.address()).await.unwrap();
+    let answer = connection.get("localhost", "/status", &[]).await.unwrap();
+    (answer.json(), shown)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -49,6 +49,8 @@ pub(super) enum Fault {
     WaitingConfig(usize),
     /// A provider misses a change, and Redis comes back empty.
     StaleDisk(usize),
+    /// The second provider gets another one, and its Traefik has to connect anew.
+    ReplacedCertificate,
     /// Several operators flip at once.
     Operators,
     /// A flip has to go back, and Redis refuses that for a while.
@@ -103,6 +105,7 @@ impl Fault {
             Self::BadConfig(edge()),
             Self::WaitingConfig(edge()),
             Self::StaleDisk(edge()),
+            Self::ReplacedCertificate,
             Self::Operators,
             Self::RefusedWayBack,
         ];
@@ -151,6 +154,7 @@ impl Fault {
             | Self::UnusableStateDir(i)
             | Self::BadConfig(i)
             | Self::WaitingConfig(i) => format!("provider {i}"),
+            Self::ReplacedCertificate => "provider 1".to_owned(),
             Self::KillTraefik(i) | Self::TermTraefik(i) | Self::StopTraefik(i) => {
                 format!("traefik {i}")
             }
@@ -281,6 +285,18 @@ impl Fault {
                 world.keys.cli(&["FLUSHALL"]).await;
                 world.keys.primary().kill();
             }
+            Self::ReplacedCertificate => {
+                let edge = &world.edges[1];
+                let in_force = || edge.provider.log().count("certificate is in force");
+                let before = in_force();
+                edge.certificate().replace();
+                eventually("it is in force", Duration::from_secs(10), async || {
+                    let now = in_force();
+                    if now > before { Ok(()) } else { Err(now) }
+                })
+                .await;
+                edge.polls.becomes(Quality::Closed);
+            }
         }
         gone
     }
@@ -318,6 +334,7 @@ impl Fault {
                 let good = provider.config().with_extension("good");
                 provider.write_config(&fs::read_to_string(good).unwrap());
             }
+            Self::ReplacedCertificate => world.edges[1].polls.becomes(Quality::Good),
             Self::Operators => operators(world).await,
             Self::RefusedWayBack => refused_way_back(world).await,
             Self::KillPrimary => world.keys.replica().restart().await,

@@ -1,15 +1,19 @@
 //! The world in which the faults happen: two Traefiks, each with a provider of its own, both on one Redis, and links between
-//! them that can go bad. Constant load on both Traefiks.
+//! them that can go bad. The second Traefik polls over TLS. Constant load on both Traefiks.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use super::keys::Keys;
 use super::ledger::Ledger;
 use super::network::Link;
 use crate::support::backend::Backend;
+use crate::support::certificate::Certificate;
 use crate::support::cli::Cli;
 use crate::support::eventually;
+use crate::support::http::Connection;
 use crate::support::load::{self, Load, Sample};
 use crate::support::provider::{self, Provider};
 use crate::support::stack::HOSTS;
@@ -41,6 +45,8 @@ pub(super) struct Edge {
     pub(super) provider: Provider,
     /// Between the Traefik and its provider.
     pub(super) polls: Link,
+    /// The provider's certificate, where it speaks TLS.
+    certificate: Option<Certificate>,
     /// Between the provider and Redis, where that is one server.
     store: Option<Link>,
 }
@@ -72,8 +78,8 @@ impl World {
         }
         // One after the other: of two that start at once on an empty store neither knows of the other.
         let edges = [
-            Edge::start(EDGES[0], &config, &mut keys).await,
-            Edge::start(EDGES[1], &config, &mut keys).await,
+            Edge::start(EDGES[0], &config, &mut keys, None).await,
+            Edge::start(EDGES[1], &config, &mut keys, Some(Certificate::new())).await,
         ];
         let mut world = Self {
             edges,
@@ -162,7 +168,12 @@ impl World {
 }
 
 impl Edge {
-    async fn start(name: &str, config: &str, keys: &mut Keys) -> Self {
+    async fn start(
+        name: &str,
+        config: &str,
+        keys: &mut Keys,
+        certificate: Option<Certificate>,
+    ) -> Self {
         let mut url = keys.url();
         let mut store = None;
         if url.starts_with("redis://") {
@@ -170,17 +181,29 @@ impl Edge {
             url = format!("redis://{}", link.address());
             store = Some(link);
         }
-        let provider = provider::Options::new(config, &url).start().await;
+        let flags = certificate.iter().flat_map(Certificate::flags);
+        let options = provider::Options::new(config, &url);
+        let options = flags.fold(options, |options, flag| options.arg(&flag));
+        let provider = options.start().await;
         let polls = Link::to(provider.address()).await;
-        let endpoint = format!("http://{}/traefik", polls.address());
-        let traefik = Options::recommended(&endpoint, name).start().await;
+        let scheme = certificate.as_ref().map_or("http", |_| "https");
+        let endpoint = format!("{scheme}://{}/traefik", polls.address());
+        let traefik = Options::recommended(&endpoint, name)
+            .arg("--providers.http.tls.insecureSkipVerify=true")
+            .start()
+            .await;
         traefik.wait_for(HOSTS[0], "blue").await;
         Self {
             traefik,
             provider,
             polls,
+            certificate,
             store,
         }
+    }
+
+    pub(super) fn certificate(&self) -> &Certificate {
+        self.certificate.as_ref().expect("it speaks TLS")
     }
 
     pub(super) fn store(&self) -> &Link {
@@ -191,14 +214,25 @@ impl Edge {
     pub(super) async fn serves(&self, color: &str) {
         let what = format!("the provider serves {color}");
         eventually(&what, BOUND, async || {
-            let status = self.provider.status().await;
+            let status = self.status().await?;
             if status["stacks"]["deals"]["traffic"] == *color {
                 Ok(())
             } else {
-                Err(status)
+                Err(status.to_string())
             }
         })
         .await;
+    }
+
+    /// What the provider says of itself.
+    async fn status(&self) -> Result<Value, String> {
+        let address = self.provider.address();
+        let mut connection = match self.certificate {
+            Some(_) => Connection::open_tls(address).await?.0,
+            None => Connection::open(address).await?,
+        };
+        let status = connection.get("localhost", "/status", &[]).await?;
+        Ok(status.json())
     }
 
     async fn load(&self) -> load::Running {
@@ -208,9 +242,7 @@ impl Edge {
 
     /// Whether the provider follows the store and serves this color, its Traefik has confirmed it, and routes by it.
     async fn has(&self, name: &str, color: &str) -> Result<(), String> {
-        let status =
-            crate::support::http::get(self.provider.address(), "localhost", "/status", &[]);
-        let status = status.await?.json();
+        let status = self.status().await?;
         let stack = &status["stacks"]["deals"];
         let instances = status["instances"].as_array();
         let confirmed = instances.is_some_and(|instances| {

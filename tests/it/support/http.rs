@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bluegreen::serve::tls::connector_to_anybody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{HeaderMap, Method, Request};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// Above every hold and every slow answer that a test asks for; only what hangs gets here.
@@ -51,6 +54,28 @@ impl Connection {
             .await
             .map_err(|e| format!("connect: {e}"))?;
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
+        Self::over(stream).await
+    }
+
+    /// One over TLS, and the certificate that is shown, whatever it is.
+    pub(crate) async fn open_tls(address: SocketAddr) -> Result<(Self, Vec<u8>), String> {
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(|e| format!("connect: {e}"))?;
+        let name = ServerName::from(address.ip());
+        let stream = connector_to_anybody().connect(name, stream).await;
+        let stream = stream.map_err(|e| format!("TLS: {e}"))?;
+        let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let shown = shown.first().map(|first| first.to_vec());
+        Ok((Self::over(stream).await?, shown.unwrap_or_default()))
+    }
+
+    async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Self, String> {
         let (sender, connection) = handshake(TokioIo::new(stream))
             .await
             .map_err(|e| e.to_string())?;

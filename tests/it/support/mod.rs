@@ -4,6 +4,7 @@
 //! - [`backend`]: the servers behind Traefik, in this process
 //! - [`stack`]: the stack that most tests flip
 //! - [`deals`]: the example's services, as processes
+//! - [`certificate`]: a certificate, as files that can be replaced
 //! - [`cli`]: one run of the command line, with everything expected that it may print
 //! - [`load`], [`poll`], [`http`]: clients: constant load, a hand-made poller, a plain GET
 //! - [`eventually`]: waits for what becomes true, instead of sleeping
@@ -17,6 +18,7 @@
 
 pub(crate) mod backend;
 pub(crate) mod browser;
+pub(crate) mod certificate;
 pub(crate) mod cli;
 pub(crate) mod deals;
 pub(crate) mod eventually;
