@@ -1,10 +1,9 @@
 //! The preview of a stack, resolved.
 
-use super::Preview;
 use super::path::Path;
 use super::raw::RawPreview;
 use super::resolve::Resolver;
-use super::service::check_rule;
+use super::{Preview, rule};
 
 /// Resolves the preview of a stack.
 pub(super) fn preview(raw: RawPreview, path: &Path, resolver: &mut Resolver<'_>) -> Preview {
@@ -20,7 +19,7 @@ pub(super) fn preview(raw: RawPreview, path: &Path, resolver: &mut Resolver<'_>)
         resolver.word(&path.key("entryPoint"), entry_point);
     }
     if let Some(rule) = &rule {
-        check_rule(rule, &path.key("rule"), resolver);
+        rule::check(rule, &Default::default(), &path.key("rule"), resolver);
         if header.is_none() && entry_point.is_none() {
             resolver
                 .error(&path.key("rule"), "the rule narrows a preview that there is not")

@@ -11,7 +11,7 @@ use super::path::Path;
 use super::preview::{check_header, preview};
 use super::raw::{RawConfig, RawStack};
 use super::service::service;
-use super::{Config, Marker, Stack, address, dangling, names};
+use super::{Config, Marker, Stack, address, dangling, names, rule};
 use crate::color::Color;
 use crate::store;
 
@@ -79,6 +79,7 @@ pub(super) fn resolve(raw: RawConfig, complete: bool, resolver: &mut Resolver<'_
         config.stacks.insert(name, stack);
     }
     certificate(&config, resolver);
+    rule::check_verbatim(&config.traefik, resolver);
     names::check(&config, resolver);
     if complete {
         dangling::check(&config, resolver);

@@ -1,58 +1,77 @@
-//! Rules: a first look at a Traefik rule, for what is easily mistyped.
+//! Rules: a router whose rule Traefik can't read is disabled, and answers 404.
 
-/// What is wrong with a rule, if that can be told without Traefik, and at which byte.
-///
-/// Names and arguments of matchers are Traefik's to judge; a router with a bad rule answers 404 there.
-pub(super) fn unbalanced(rule: &str) -> Option<(usize, &'static str)> {
-    let mut open = Vec::new();
-    let mut quoted: Option<(usize, char)> = None;
-    let mut escaped = false;
-    for (at, c) in rule.char_indices() {
-        match (quoted, c) {
-            (Some((_, '"')), _) if escaped => escaped = false,
-            (Some((_, '"')), '\\') => escaped = true,
-            (Some((_, quote)), c) if c == quote => quoted = None,
-            (Some(_), _) => {}
-            (None, '`' | '"') => quoted = Some((at, c)),
-            (None, '(') => open.push(at),
-            (None, ')') => {
-                if open.pop().is_none() {
-                    return Some((at, "this `)` closes nothing"));
-                }
-            }
-            (None, _) => {}
-        }
+use serde_json::{Map, Value};
+
+use super::findings::{listed, nearest};
+use super::node::Content;
+use super::path::Path;
+use super::resolve::Resolver;
+use crate::traefik::rule::{self, MATCHERS, Mistake, v2};
+
+/// What Traefik does with such a router.
+const SO: &str = "Traefik would disable the router, and answer 404";
+
+/// Checks the rule of a router that has these fields besides.
+pub(super) fn check(
+    rule: &str,
+    router: &Map<String, Value>,
+    path: &Path,
+    resolver: &mut Resolver<'_>,
+) {
+    if resolver.findings.broken(path) {
+        return;
     }
-    match (quoted, open.pop()) {
-        (Some((at, '`')), _) => Some((at, "this backtick is not closed")),
-        (Some((at, _)), _) => Some((at, "this quotation mark is not closed")),
-        (None, Some(at)) => Some((at, "this `(` is not closed")),
-        (None, None) => None,
+    if rule.trim().is_empty() {
+        resolver
+            .error_at_value(path, "the rule is empty")
+            .hint("write one, such as ``Host(`api.example.com`)``");
+        return;
+    }
+    // Traefik 3 still takes what such a router says, by a parser of its own.
+    let old = router
+        .get("ruleSyntax")
+        .is_some_and(|syntax| syntax == "v2");
+    let checked = match old {
+        true => rule::parse(rule).map(drop),
+        false => rule::check(rule),
+    };
+    if let Err(Mistake { at, problem }) = checked {
+        let hint = hint(rule, at, old, path, resolver);
+        let span = resolver.part(path, at);
+        resolver.findings.error(span, path, problem).hint(hint);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Checks the rules of the routers in the verbatim part.
+pub(super) fn check_verbatim(traefik: &Map<String, Value>, resolver: &mut Resolver<'_>) {
+    let routers = traefik.get("http").and_then(|http| http.get("routers"));
+    let top = Path::of(&["traefik", "http", "routers"]);
+    for (name, router) in routers.and_then(Value::as_object).into_iter().flatten() {
+        if let Value::Object(router) = router
+            && let Some(Value::String(rule)) = router.get("rule")
+        {
+            check(rule, router, &top.key(name).key("rule"), resolver);
+        }
+    }
+}
 
-    #[test]
-    fn quotes_and_parentheses_are_balanced() {
-        for rule in [
-            "Host(`a`)",
-            "(Host(`a`) || Path(\"/b)\\\"\")) && !Method(`GET`)",
-            "PathRegexp(`^/(a|b$`)",
-        ] {
-            assert_eq!(unbalanced(rule), None, "{rule}");
-        }
-        for (rule, at) in [
-            ("Host(`a)", 5),
-            ("Host(`a`", 4),
-            ("Host(`a`))", 9),
-            ("(Host(`a`)", 0),
-            ("Host(\"a)", 5),
-            ("é)", 2),
-        ] {
-            assert_eq!(unbalanced(rule).map(|(at, _)| at), Some(at), "{rule}");
-        }
+fn hint(rule: &str, at: usize, old: bool, path: &Path, resolver: &Resolver<'_>) -> String {
+    // As it is written, without the values of variables.
+    let written = match resolver.tree.at(path).map(|node| &node.content) {
+        Some(Content::Scalar(scalar)) => scalar.written.as_deref().unwrap_or(&scalar.text),
+        _ => rule,
+    };
+    if let (Some(new), false) = (v2::translated(written), old) {
+        return format!(
+            "for Traefik 3 write {new}; or keep it, with `ruleSyntax: v2` among the fields of the router"
+        );
+    }
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let name = rule[at..].split(|c| !word(c)).next().unwrap_or_default();
+    let known = MATCHERS.map(|(name, ..)| name);
+    match nearest(name, known) {
+        _ if name.is_empty() || known.contains(&name) => SO.to_owned(),
+        Some(meant) => format!("did you mean `{meant}`? {SO}"),
+        None => format!("its matchers are {}; {SO}", listed(known)),
     }
 }

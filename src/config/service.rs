@@ -17,7 +17,7 @@ pub(super) fn service(
     colors: &Colors,
     resolver: &mut Resolver<'_>,
 ) -> Service {
-    check_rule(&raw.rule, &path.key("rule"), resolver);
+    rule::check(&raw.rule, &raw.router, &path.key("rule"), resolver);
     if let Some(health) = &raw.health {
         check_path(health, "the health path", &path.key("health"), resolver);
     }
@@ -57,24 +57,6 @@ pub(super) fn service(
         production,
         router: raw.router,
         load_balancer: raw.load_balancer,
-    }
-}
-
-/// Checks what can be told of a rule without Traefik.
-pub(super) fn check_rule(rule: &str, path: &Path, resolver: &mut Resolver<'_>) {
-    if resolver.findings.broken(path) {
-        return;
-    }
-    if rule.trim().is_empty() {
-        resolver
-            .error_at_value(path, "the rule is empty")
-            .hint("write one, such as ``Host(`api.example.com`)``");
-    } else if let Some((at, message)) = rule::unbalanced(rule) {
-        let span = resolver.part(path, at);
-        resolver
-            .findings
-            .error(span, path, message)
-            .hint("Traefik would answer 404 for a rule that it can't read");
     }
 }
 

@@ -3,7 +3,7 @@
 //! Each file is read as what it is (`source`): a compose file (`compose`, with `extends`, `ports` and `labels`), a
 //! dynamic file (`traefik`) or Traefik's own configuration (`edge`). The services of the compose files are sorted by
 //! name and color (`stacks`, `colors`); `matching` brings the routers to them (`target`, `verbatim`, `names`), and
-//! `middlewares` what those need. That makes a `draft`, which is written (`write`, `yaml`) and checked as any config is; what would be refused is taken
+//! `middlewares` what those need; `rules` is how Traefik 3 writes what Traefik 2 took. That makes a `draft`, which is written (`write`, `yaml`) and checked as any config is; what would be refused is taken
 //! out of it again, and told (`repair`).
 
 mod colors;
@@ -17,6 +17,7 @@ mod middlewares;
 mod names;
 mod ports;
 mod repair;
+mod rules;
 mod source;
 mod stacks;
 mod target;
@@ -164,6 +165,7 @@ pub fn init(files: &[PathBuf], colors: &[Color], stack: Option<&str>) -> Result<
     }
     .services(&mut draft);
     middlewares::take_over(&mut draft, &groups, &mut notes);
+    rules::translate(&mut draft, &mut notes);
     entry_points(&mut draft, &edge);
     let main = draft.entry_points.first().cloned();
     let main = main.or_else(|| edge.main().map(ToOwned::to_owned));

@@ -5,6 +5,7 @@
 //!
 //! - [`schema`] describes every field that Traefik's decoder takes, as JSON Schema, from `fields.txt`.
 //! - [`patterns`] are the two patterns of that schema, for numbers and durations in a string.
+//! - [`rule`] reads the rules of HTTP routers.
 //! - [`references`] finds the names in a document, and those that nothing defines.
 //!
 //! The rule of the schema: what Traefik takes and uses as it is written is taken; what makes Traefik
@@ -14,4 +15,5 @@
 mod kind;
 pub mod patterns;
 pub mod references;
+pub mod rule;
 pub mod schema;

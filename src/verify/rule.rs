@@ -1,9 +1,9 @@
 //! Rules: a request that Traefik's rule of a router matches.
 //!
-//! The grammar is Traefik's: matchers with `&&`, `||`, `!` and parentheses (pkg/rules/parser.go). `Host`, `Path`,
-//! `PathPrefix`, `Method` and `Header` tell what to ask; a rule that needs more than them can't be asked for.
+//! `Host`, `Path`, `PathPrefix`, `Method` and `Header` tell what to ask; a rule that needs more than them can't be asked for.
 
 use crate::config::Production;
+use crate::traefik::rule::{Expression, Matcher, parse};
 
 /// What a request needs to match a rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,97 +20,92 @@ pub(super) struct Wanted {
     nots: Vec<Expression>,
 }
 
+/// How many choices are made to find a request: more than a rule that somebody wrote has.
+const CHOICES: usize = 1000;
+
 /// A request that the rule matches, if it is one that can be told; what the config gives of it goes before the rule.
 pub(super) fn wanted(rule: &str, given: &Production) -> Option<Wanted> {
-    let mut parser = Parser { rest: rule.trim() };
-    let expression = parser.or()?;
-    parser.rest.is_empty().then_some(())?;
+    let expression = parse(rule).ok()?;
     let given_first = Wanted {
         host: given.host.clone(),
         ..Wanted::default()
     };
-    let ways = expression.ways(given).into_iter();
-    ways.filter_map(|way| given_first.and(&way))
-        .find(Wanted::is_consistent)
+    let mut choices = CHOICES;
+    first(vec![&expression], given_first, given, &mut choices)
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Expression {
-    Or(Vec<Self>),
-    And(Vec<Self>),
-    Not(Box<Self>),
-    Matcher(String, Vec<String>),
-}
-
-impl Expression {
-    /// The ways in which it can be met, the first as it is written first.
-    fn ways(&self, given: &Production) -> Vec<Wanted> {
-        match self {
-            Self::Or(parts) => parts.iter().flat_map(|part| part.ways(given)).collect(),
-            Self::And(parts) => parts.iter().fold(vec![Wanted::default()], |ways, part| {
-                let others = part.ways(given);
-                let both = ways
-                    .iter()
-                    .flat_map(|way| others.iter().filter_map(|other| way.and(other)));
-                both.collect()
-            }),
-            Self::Not(inner) => vec![Wanted {
-                nots: vec![(**inner).clone()],
-                ..Wanted::default()
-            }],
-            Self::Matcher(name, arguments) => {
-                of_matcher(name, arguments, given).into_iter().collect()
+/// The first way, as it is written, in which all of these can be met on top of what is wanted already; the last of them
+/// comes first. Where one can't be met, the choice before it is made anew: what the rule allows is never listed.
+fn first(
+    mut all: Vec<&Expression>,
+    mut wanted: Wanted,
+    given: &Production,
+    choices: &mut usize,
+) -> Option<Wanted> {
+    while let Some(next) = all.pop() {
+        match next {
+            Expression::Or(parts) => {
+                return parts.iter().find_map(|part| {
+                    *choices = choices.checked_sub(1)?;
+                    let mut all = all.clone();
+                    all.push(part);
+                    first(all, wanted.clone(), given, choices)
+                });
             }
+            Expression::And(parts) => all.extend(parts.iter().rev()),
+            Expression::Not(inner) => wanted.nots.push((**inner).clone()),
+            Expression::Matcher(matcher) => wanted = wanted.and(&of_matcher(matcher, given)?)?,
         }
     }
+    wanted.is_consistent().then_some(wanted)
+}
 
-    /// Whether a request meets it; nothing where that can't be told.
-    fn met(&self, request: &Wanted) -> Option<bool> {
-        match self {
-            Self::Or(parts) => {
-                let met: Vec<_> = parts.iter().map(|part| part.met(request)).collect();
-                if met.contains(&Some(true)) {
-                    return Some(true);
-                }
-                (!met.contains(&None)).then_some(false)
+/// Whether a request meets it; nothing where that can't be told.
+fn met(expression: &Expression, request: &Wanted) -> Option<bool> {
+    match expression {
+        Expression::Or(parts) => {
+            let met: Vec<_> = parts.iter().map(|part| met(part, request)).collect();
+            if met.contains(&Some(true)) {
+                return Some(true);
             }
-            Self::And(parts) => {
-                let met: Vec<_> = parts.iter().map(|part| part.met(request)).collect();
-                if met.contains(&Some(false)) {
-                    return Some(false);
-                }
-                (!met.contains(&None)).then_some(true)
+            (!met.contains(&None)).then_some(false)
+        }
+        Expression::And(parts) => {
+            let met: Vec<_> = parts.iter().map(|part| met(part, request)).collect();
+            if met.contains(&Some(false)) {
+                return Some(false);
             }
-            Self::Not(inner) => inner.met(request).map(|met| !met),
-            Self::Matcher(name, arguments) => {
-                let value = arguments.first()?;
-                let path = request.path.as_deref().or(request.prefix.as_deref());
-                match name.as_str() {
-                    "Host" => {
-                        let host = request.host.as_ref();
-                        Some(host.is_some_and(|host| host.eq_ignore_ascii_case(value)))
-                    }
-                    "Method" => Some(value == "GET"),
-                    "Path" => Some(path? == value),
-                    // What is asked below a prefix is not decided yet, but it won't be there.
-                    "PathPrefix" => Some(path.unwrap_or("/").starts_with(value.as_str())),
-                    "Header" => {
-                        let mut headers = request.headers.iter();
-                        Some(headers.any(|(name, is)| {
-                            name.eq_ignore_ascii_case(value) && Some(is) == arguments.get(1)
-                        }))
-                    }
-                    _ => None,
+            (!met.contains(&None)).then_some(true)
+        }
+        Expression::Not(inner) => met(inner, request).map(|met| !met),
+        Expression::Matcher(matcher) => {
+            let value = matcher.values.first()?;
+            let path = request.path.as_deref().or(request.prefix.as_deref());
+            match matcher.known()? {
+                "Host" => {
+                    let host = request.host.as_ref();
+                    Some(host.is_some_and(|host| host.eq_ignore_ascii_case(value)))
                 }
+                "Method" => Some(value == "GET"),
+                "Path" => Some(path? == value),
+                // What is asked below a prefix is not decided yet, but it won't be there.
+                "PathPrefix" => Some(path.unwrap_or("/").starts_with(value.as_str())),
+                "Header" => {
+                    let mut headers = request.headers.iter();
+                    Some(headers.any(|(name, is)| {
+                        name.eq_ignore_ascii_case(value) && Some(is) == matcher.values.get(1)
+                    }))
+                }
+                _ => None,
             }
         }
     }
 }
 
-fn of_matcher(name: &str, arguments: &[String], given: &Production) -> Option<Wanted> {
-    let value = arguments.first()?.clone();
+fn of_matcher(matcher: &Matcher, given: &Production) -> Option<Wanted> {
+    let value = matcher.values.first()?.clone();
     let wanted = Wanted::default();
-    match (name, arguments.get(1)) {
+    match (matcher.known()?, matcher.values.get(1)) {
         // Whether a pattern matches what is given is for whoever gave it to know.
         ("HostRegexp", None) if given.host.is_some() => Some(wanted),
         ("PathRegexp", None) => Some(Wanted {
@@ -172,7 +167,7 @@ impl Wanted {
             (Some(path), Some(prefix)) => path.starts_with(prefix.as_str()),
             _ => true,
         };
-        within && self.nots.iter().all(|not| not.met(self) == Some(false))
+        within && self.nots.iter().all(|not| met(not, self) == Some(false))
     }
 
     /// The path to ask for, where this one is best; whether it is that one.
@@ -188,71 +183,6 @@ impl Wanted {
         }
         let other = self.path.as_ref().or(self.prefix.as_ref());
         (other.map_or("/", String::as_str).to_owned(), false)
-    }
-}
-
-struct Parser<'a> {
-    rest: &'a str,
-}
-
-impl Parser<'_> {
-    fn or(&mut self) -> Option<Expression> {
-        let mut parts = vec![self.and()?];
-        while self.takes("||") {
-            parts.push(self.and()?);
-        }
-        Some(Expression::Or(parts))
-    }
-
-    fn and(&mut self) -> Option<Expression> {
-        let mut parts = vec![self.unary()?];
-        while self.takes("&&") {
-            parts.push(self.unary()?);
-        }
-        Some(Expression::And(parts))
-    }
-
-    fn unary(&mut self) -> Option<Expression> {
-        if self.takes("!") {
-            return Some(Expression::Not(Box::new(self.unary()?)));
-        }
-        if self.takes("(") {
-            let inner = self.or()?;
-            return self.takes(")").then_some(inner);
-        }
-        let end = self.rest.find(|c: char| !c.is_ascii_alphanumeric())?;
-        let name = self.rest[..end].to_owned();
-        self.rest = self.rest[end..].trim_start();
-        let mut arguments = Vec::new();
-        self.takes("(").then_some(())?;
-        while !self.takes(")") {
-            arguments.push(self.text()?);
-            self.takes(",");
-        }
-        Some(Expression::Matcher(name, arguments))
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let quote = self
-            .rest
-            .chars()
-            .next()
-            .filter(|c| matches!(c, '`' | '"'))?;
-        let (text, rest) = self.rest[1..].split_once(quote)?;
-        // An escape within quotation marks is more than is needed here.
-        (quote == '`' || !text.contains('\\')).then_some(())?;
-        self.rest = rest.trim_start();
-        Some(text.to_owned())
-    }
-
-    fn takes(&mut self, token: &str) -> bool {
-        match self.rest.strip_prefix(token) {
-            Some(rest) => {
-                self.rest = rest.trim_start();
-                true
-            }
-            None => false,
-        }
     }
 }
 
@@ -379,5 +309,26 @@ mod tests {
         ] {
             assert_eq!(wanted(rule, &Production::default()), None, "{rule}");
         }
+    }
+
+    /// Each of them has two ways: 2 to the power of 40 together.
+    #[test]
+    fn a_rule_of_many_choices_is_not_multiplied_out() {
+        let many =
+            |choice: &dyn Fn(usize) -> String| (0..40).map(choice).collect::<Vec<_>>().join(" && ");
+        let rule = many(&|n| format!("(Host(`a`) || Host(`b{n}`))"));
+        let found = wanted(&rule, &Production::default()).unwrap();
+        assert_eq!(found.host.as_deref(), Some("a"));
+        // Only the last of them tells which way it is.
+        let rule = many(&|n| format!("(Host(`a`) || Header(`X-{n}`, `y`))"));
+        let found = wanted(&format!("{rule} && Path(`/x`)"), &Production::default()).unwrap();
+        assert_eq!(
+            (found.host.as_deref(), found.path.as_deref()),
+            (Some("a"), Some("/x"))
+        );
+        // And what can't be met at all is not tried for ever.
+        let rule = many(&|n| format!("(Header(`X-{n}`, `y`) || Header(`Y-{n}`, `y`))"));
+        let rule = format!("{rule} && Path(`/x`) && Path(`/y`)");
+        assert_eq!(wanted(&rule, &Production::default()), None);
     }
 }

@@ -475,6 +475,31 @@ async fn a_middleware_of_a_colors_containers_outlives_them() {
     assert!(!stderr.contains("edge@docker"), "{stderr}");
 }
 
+/// Traefik 3 would disable the router.
+#[tokio::test]
+async fn a_rule_of_traefik_2_is_translated() {
+    let routing = r#"
+http:
+  routers:
+    app: { rule: "Host(`a`, `www.a`)", service: app-blue }
+    other: { rule: "Query(`a=b`)", service: other }
+    old: { rule: "Query(`a=b`)", service: other, ruleSyntax: v2 }
+  services:
+    app-blue: { loadBalancer: { servers: [ { url: "http://127.0.0.1:8091" } ] } }
+    app-green: { loadBalancer: { servers: [ { url: "http://127.0.0.1:8092" } ] } }
+    other: { loadBalancer: { servers: [ { url: "http://127.0.0.1:8093" } ] } }
+"#;
+    let dir = folder(&[("routing.yml", routing)]);
+    let (config, Output { stderr, .. }) = init(dir.path(), &["routing.yml"]).await;
+    let app = &config.stacks.values().next().unwrap().services["app"];
+    assert_eq!(app.rule, "Host(`a`) || Host(`www.a`)");
+    let routers = &config.traefik["http"]["routers"];
+    assert_eq!(routers["other"]["rule"], "Query(`a`, `b`)");
+    assert_eq!(routers["old"]["rule"], "Query(`a=b`)");
+    let said = "the rule Host(`a`, `www.a`) is one of Traefik 2: for Traefik 3 it is Host(`a`) || Host(`www.a`)";
+    contains(&stderr, &[said]);
+}
+
 #[tokio::test]
 async fn colors_are_told_by_folders_and_servers_by_names() {
     let compose = |port: u16, rest: &str| {

@@ -3,6 +3,7 @@
 mod decoder;
 mod documents;
 mod judge;
+mod rules;
 
 use serde_json::{Value, json};
 

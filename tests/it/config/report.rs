@@ -41,9 +41,9 @@ note: the other place
 
 #[test]
 fn columns_count_characters_and_long_lines_are_cut() {
-    let wide = SMALL.replace("Host(`a`)", "'é\u{1f600}(`a`'");
+    let wide = SMALL.replace("Host(`a`)", "'Host(\"é\u{1f600}\") x'");
     let lines = lines(&bad(&wide));
-    assert!(lines[0].starts_with("5:18 "), "{lines:#?}");
+    assert!(lines[0].starts_with("5:27 "), "{lines:#?}");
     let long = format!("{SMALL}x: {{ {}, y: 'hunter2' }}\n", "z: 1".repeat(2000));
     let rendered = bad(&long).render(false);
     assert!(rendered.len() < 2000, "{rendered}");
