@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
-pub use share::{NoShare, Share};
+pub use share::{NoShare, SHARES, Share};
 pub use writer::Writer;
 
 use crate::color::Color;

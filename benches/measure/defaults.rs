@@ -13,7 +13,7 @@ use super::support::redis::Redis;
 use super::support::traefik::Options;
 
 /// Changes, and their host.
-const FLIPS: usize = 48;
+const FLIPS: usize = 40;
 const HOST: &str = "stack-0-0.localhost";
 
 /// Traefik's default `pollInterval`. A second change within one waits for the next poll: that is not what is measured.

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use crate::document::Revision;
 use crate::registry;
-use crate::state::Share;
+use crate::state::{SHARES, Share};
 
 use super::interval::{DEFAULT_HOLD, POLL_TIMEOUT};
 use instance::{Instance, Presence};
@@ -442,7 +442,7 @@ fn other_paths(
     called: &str,
     share: Option<&Arc<Share>>,
 ) -> Vec<String> {
-    let begin = format!("{called} /");
+    let begin = format!("{called} {SHARES}");
     let shares = instances.range(begin.clone()..);
     let shares = shares.take_while(|(id, _)| id.starts_with(&begin));
     let all = instances.get_key_value(called).into_iter().chain(shares);

@@ -26,13 +26,10 @@ use super::fleet::{Caller, ConnectionId};
 use super::{Shared, access, hold, metrics, status, switch};
 use crate::document::{Document, Revision};
 use crate::printable::{self, Printable};
-use crate::state::{NoShare, Share};
+use crate::state::{NoShare, SHARES, Share};
 
 /// The header by which an instance says who it is, set by Traefik's `providers.http.headers`.
 const INSTANCE_HEADER: &str = "x-traefik-instance";
-
-/// What the path of a share begins with.
-const SHARES: &str = "/traefik/";
 
 /// The longest name of an instance, in bytes.
 const MAX_INSTANCE_NAME: usize = 128;

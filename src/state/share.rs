@@ -14,6 +14,9 @@ use crate::config::Config;
 use crate::document::{Document, Parts, Revision, share};
 use crate::traffic::Traffic;
 
+/// What the path of a share begins with.
+pub const SHARES: &str = "/traefik/";
+
 /// All shares together have so many times the stacks of the config at most: which ones there are comes from outside, and
 /// each takes memory and, at a change, time.
 const MOST: usize = 64;
@@ -81,6 +84,11 @@ impl Share {
             .collect()
     }
 
+    /// How many stacks are in it.
+    fn size(&self) -> usize {
+        self.lock().stacks.len()
+    }
+
     /// Checks that it can have a document.
     ///
     /// # Errors
@@ -96,14 +104,17 @@ impl Share {
         let traffic = |name: &String| serving.stacks.get(name).map(|stack| &stack.traffic);
         let known = rendered.config.as_ref();
         if known.is_none_or(|config| !Arc::ptr_eq(config, &serving.config)) {
-            let whole = self
-                .asked
-                .iter()
-                .all(|name| serving.config.stacks.contains_key(name));
-            let stacks = if whole {
-                share::stacks(&serving.config, &self.asked)
-            } else {
-                BTreeSet::new()
+            let stacks = match check(&serving.config, &self.asked) {
+                Ok(()) => share::stacks(&serving.config, &self.asked),
+                Err(error) => {
+                    tracing::warn!(
+                        path = self.path,
+                        %error,
+                        "the config lacks a stack of a share that is polled: who polls it gets nothing new until its path is \
+                         changed"
+                    );
+                    BTreeSet::new()
+                }
             };
             *rendered = Rendered {
                 config: Some(Arc::clone(&serving.config)),
@@ -189,19 +200,19 @@ impl Shares {
         }
         let serving = serving();
         check(&serving.config, &asked)?;
-        known.shares.retain(|_, share| share.strong_count() > 0);
-        let shares = known.shares.values().filter_map(Weak::upgrade);
-        let stacks: usize = shares.map(|share| share.asked.len()).sum();
-        if stacks + asked.len() > MOST * serving.config.stacks.len() {
-            return Err(NoShare::TooMany);
-        }
         let share = Arc::new(Share {
-            path: format!("/traefik/{path}"),
+            path: format!("{SHARES}{path}"),
             asked,
             rendered: Mutex::default(),
             revision: watch::Sender::new(None),
         });
         share.update(&serving, known.certificate.as_ref());
+        known.shares.retain(|_, share| share.strong_count() > 0);
+        let others = known.shares.values().filter_map(Weak::upgrade);
+        let stacks: usize = others.map(|other| other.size()).sum();
+        if stacks + share.size() > MOST * serving.config.stacks.len() {
+            return Err(NoShare::TooMany);
+        }
         known.shares.insert(path, Arc::downgrade(&share));
         Ok(share)
     }

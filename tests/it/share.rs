@@ -256,6 +256,10 @@ async fn a_share_whose_stack_is_taken_out_is_refused_until_that_is_back() {
     .await;
     assert_eq!(provider.instance("edge").await["holdCut"], Value::Null);
 
+    provider
+        .log_contains("the config lacks a stack of a share that is polled")
+        .await;
+
     provider.write_config(&stacks(&["a", "b", "c"]));
     eventually("it is in force", SOON, async || {
         match provider.log().count("the new config is in force") {
@@ -269,6 +273,31 @@ async fn a_share_whose_stack_is_taken_out_is_refused_until_that_is_back() {
         .await;
     provider.instance_has("edge", "held", true).await;
     provider.instance_has("edge", "confirmed", true).await;
+}
+
+/// Which shares there are comes from outside: of eight stacks there could be 255.
+#[tokio::test]
+async fn there_is_an_end_to_different_shares() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let (_redis, provider) = start(&stacks(&names)).await;
+    let (mut pollers, mut stacks) = (Vec::new(), 0);
+    for subset in 1..256_u32 {
+        let of_it = (0..8).filter(|i| subset & (1 << i) != 0);
+        let of_it: Vec<_> = of_it.map(|i| names[i]).collect();
+        let poll = request(&format!("/traefik/{}", of_it.join(",")), &[]);
+        let mut poller = Poller::connect(provider.address()).await;
+        poller.send(&poll).await;
+        let answer = poller.receive().await;
+        if answer.status == 503 {
+            assert!(answer.text().contains("too many different shares"));
+            break;
+        }
+        stacks += of_it.len();
+        poller.send(&poll).await;
+        pollers.push(poller);
+    }
+    assert!((400..=512).contains(&stacks), "{stacks}");
+    assert_eq!(provider.get("/traefik").await.status, 200);
 }
 
 #[tokio::test]
