@@ -1,6 +1,9 @@
 //! The one writer of the state: it takes what the store and the config file say, has it decided, and publishes what
 //! is served.
 
+mod config;
+mod known;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,20 +13,16 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::decide::{Decision, Facts, decide, on_disk};
+use known::{Known, Memory, Waiting};
+
+use super::decide::{Facts, decide, on_disk};
 use super::news::News;
-use super::problem::Problem;
 use super::share::Shares;
-use super::takeover::{Takeover, take_over};
-use super::{
-    Counters, OutsideChange, Refusal, Refused, Serving, Source, StackState, State, StoreState,
-};
+use super::{Counters, OutsideChange, Refused, Serving, Source, StackState, State, StoreState};
 use crate::certificate::Certificate;
 use crate::config::{Config, Stack};
 use crate::document::{Parts, Revision};
-use crate::history::Entry;
 use crate::last_good::Kept;
-use crate::registry::{WaitedFor, WaitingConfig};
 use crate::store::follow::{Event, Followed};
 use crate::store::{KeyState, Unreadable};
 
@@ -48,85 +47,21 @@ pub struct Writer {
     keep: watch::Sender<BTreeMap<String, Kept>>,
 }
 
-/// What is known of the stacks of a config.
-#[derive(Default)]
-struct Known {
-    states: BTreeMap<String, StackState>,
-    problems: BTreeMap<String, Problem>,
-}
-
-/// A config that waits, because the traffic of some of its stacks is not known.
-struct Waiting {
-    config: Arc<Config>,
-    certificate: Option<Certificate>,
-    since: Timestamp,
-    /// Of those of its stacks that are not known from the config in force.
-    known: Known,
-}
-
-/// What was on disk at the start, and what is known since: also of stacks that the config no longer names.
-struct Memory {
-    kept: BTreeMap<String, Kept>,
-    damaged: Option<Unreadable>,
-}
-
-impl Known {
-    /// Takes a decision; gives the change that is to be written into the history.
-    fn take(&mut self, name: &str, decision: Decision) -> Option<Entry> {
-        if let Some(state) = decision.state {
-            self.states.insert(name.to_owned(), state);
-        }
-        match decision.problem {
-            Some(problem) => self.problems.insert(name.to_owned(), problem),
-            None => self.problems.remove(name),
-        };
-        decision.unrecorded
-    }
-
-    /// Has the disk tell what is not known.
-    fn take_from_disk<'a>(
-        &mut self,
-        stacks: impl IntoIterator<Item = (&'a String, &'a Stack)>,
-        memory: &Memory,
-    ) {
-        for (name, stack) in stacks {
-            if !self.states.contains_key(name)
-                && let Ok(Some(state)) = on_disk(stack, memory.of(name))
-            {
-                tracing::info!(
-                    stack = name, traffic = %state.traffic,
-                    "the state directory tells the last good traffic"
-                );
-                self.states.insert(name.clone(), state);
-            }
-        }
-    }
-}
-
-impl Memory {
-    fn of(&self, stack: &str) -> Result<Option<&Kept>, &Unreadable> {
-        match (self.kept.get(stack), &self.damaged) {
-            (None, Some(why)) => Err(why),
-            (kept, _) => Ok(kept),
-        }
-    }
-}
-
 impl Writer {
     /// Starts with what is on disk; nothing is published as a document before the first event.
     pub fn new(
         config: Config,
         certificate: Option<Certificate>,
-        on_disk: Result<BTreeMap<String, Kept>, Unreadable>,
+        kept: Result<BTreeMap<String, Kept>, Unreadable>,
     ) -> Self {
-        let (kept, damaged) = match on_disk {
+        let (kept, damaged) = match kept {
             Ok(kept) => (kept, None),
             Err(why) => (BTreeMap::new(), Some(why)),
         };
         let memory = Memory { kept, damaged };
         for (name, stack) in &config.stacks {
             if memory.kept.contains_key(name)
-                && let Err(error) = super::decide::on_disk(stack, memory.of(name))
+                && let Err(error) = on_disk(stack, memory.of(name))
             {
                 tracing::warn!(stack = name, %error, "the last good traffic on disk is not used");
             }
@@ -214,36 +149,6 @@ impl Writer {
         outside
     }
 
-    /// Takes a new config, as soon as the traffic of all its stacks is known.
-    pub fn on_config(&mut self, config: Config, certificate: Option<Certificate>) {
-        let mut waiting = Waiting {
-            config: Arc::new(config),
-            certificate,
-            since: Timestamp::now(),
-            known: Known::default(),
-        };
-        // A store that answers knows better: it is asked for the new stacks at once, and waited for.
-        if !self.store.connected {
-            self.recall(&mut waiting);
-        }
-        self.waiting = Some(waiting);
-        self.refused = None;
-        self.publish();
-        if let Some(waiting) = &self.state.serving().waiting {
-            let stacks: Vec<_> = waiting.stacks.iter().map(|wanted| &wanted.stack).collect();
-            tracing::info!(
-                ?stacks,
-                "the new config waits until the store tells the traffic of its new stacks"
-            );
-        }
-    }
-
-    /// Takes notice of a config file with mistakes.
-    pub fn on_mistakes(&mut self) {
-        self.refuse(Refusal::Mistakes);
-        self.publish();
-    }
-
     fn on_keys(&mut self, keys: &BTreeMap<String, KeyState>, now: Instant) -> Vec<OutsideChange> {
         let (since, came_back) = self.answers;
         let answers_for = since.map_or(Duration::ZERO, |since| now - since);
@@ -304,39 +209,6 @@ impl Writer {
         outside
     }
 
-    /// Whether a stack of another config is one whose traffic is known from the config in force.
-    fn carries(&self, name: &str, stack: &Stack) -> bool {
-        let current = self.config.stacks.get(name);
-        current.is_some_and(|current| current.key == stack.key)
-            && self.known.states.contains_key(name)
-    }
-
-    /// What is known of a stack of a config that waits.
-    fn known_to<'a>(
-        &'a self,
-        waiting: &'a Waiting,
-        name: &str,
-        stack: &Stack,
-    ) -> Option<&'a StackState> {
-        self.known_with(waiting, name, stack).states.get(name)
-    }
-
-    fn known_with<'a>(&'a self, waiting: &'a Waiting, name: &str, stack: &Stack) -> &'a Known {
-        if self.carries(name, stack) {
-            &self.known
-        } else {
-            &waiting.known
-        }
-    }
-
-    /// Has the disk tell what is not known of a config that waits.
-    fn recall(&self, waiting: &mut Waiting) {
-        let config = Arc::clone(&waiting.config);
-        let stacks = config.stacks.iter();
-        let new = stacks.filter(|(name, stack)| !self.carries(name, stack));
-        waiting.known.take_from_disk(new, &self.memory);
-    }
-
     fn store_answers(&mut self, now: Instant) {
         if self.store.connected {
             return;
@@ -381,65 +253,6 @@ impl Writer {
     fn is_known(&self) -> bool {
         let mut stacks = self.config.stacks.keys();
         stacks.all(|name| self.known.states.contains_key(name))
-    }
-
-    /// Has the config that waits come into force, if it can now; gives what it waits for where it can't.
-    fn take_over(&mut self) -> Option<WaitingConfig> {
-        let waiting = self.waiting.take()?;
-        let stacks = waiting.config.stacks.iter();
-        let known = stacks.filter_map(|(name, stack)| {
-            let state = self.known_to(&waiting, name, stack)?;
-            Some((name.clone(), state.clone()))
-        });
-        match take_over(&waiting.config, known.collect()) {
-            Takeover::InForce(states) => {
-                self.come_into_force(waiting, states);
-                None
-            }
-            Takeover::Waits(unknown) => {
-                let wanted = unknown.into_iter().map(|stack| WaitedFor {
-                    key: waiting.config.stacks[&stack].key.clone(),
-                    problem: waiting.known.problems.get(&stack).map(ToString::to_string),
-                    stack,
-                });
-                let told = WaitingConfig::new(waiting.since, wanted.collect());
-                self.waiting = Some(waiting);
-                Some(told)
-            }
-            Takeover::Refused { stack, color } => {
-                let refusals = &self.state.counters.refused_reloads;
-                refusals.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(
-                    stack, %color,
-                    "the new config is refused: the color has traffic now, but the config no longer names it; \
-                     the old config stays in force: flip away from it, then send SIGHUP"
-                );
-                self.refuse(Refusal::HasTraffic { stack, color });
-                None
-            }
-        }
-    }
-
-    fn come_into_force(&mut self, waiting: Waiting, states: BTreeMap<String, StackState>) {
-        let problems = waiting.config.stacks.iter().filter_map(|(name, stack)| {
-            let known = self.known_with(&waiting, name, stack);
-            Some((name.clone(), known.problems.get(name)?.clone()))
-        });
-        let problems = problems.collect();
-        self.known = Known { states, problems };
-        self.config = waiting.config;
-        self.certificate = waiting.certificate;
-        self.parts = Parts::default();
-        self.state.counters.reloads.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(
-            stacks = self.config.stacks.len(),
-            "the new config is in force"
-        );
-    }
-
-    fn refuse(&mut self, why: Refusal) {
-        let since = Timestamp::now();
-        self.refused = Some(Refused { since, why });
     }
 
     /// Publishes what is known now.

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::history::Entry;
 use crate::history::Recorded;
+use crate::state::Refusal;
 use crate::store::Reading;
 
 /// A config with these stacks, `(name, key, colors)`.

@@ -235,3 +235,22 @@ async fn in_whatever_order_it_names_its_colors_a_traffic_is_the_same() {
     let deals = provider.status().await["stacks"]["deals"].clone();
     assert_eq!(deals["traffic"], "blue:90,green:10");
 }
+
+/// The hosts' clocks need not agree: which of two is newer is told by the store's.
+#[tokio::test]
+async fn a_change_counts_by_the_clock_of_the_store() {
+    let redis = Redis::start().await;
+    let mut provider = provider(&redis).await;
+    redis.cli(&["SET", "active", "blue"]).await;
+    status_says(&provider, "the key says so", |status| {
+        status["stacks"]["deals"]["source"] == "store"
+    })
+    .await;
+    assert!(provider.terminate().await.success());
+    // By an operator whose clock is years behind.
+    let change = "XADD {active}:history * at 2020-01-01T00:00:00Z from blue to green by a@b why x";
+    redis.cli(&change.split(' ').collect::<Vec<_>>()).await;
+    redis.cli(&["DEL", "active"]).await;
+    provider.restart().await;
+    assert_eq!(serves_now(&provider).await, "green");
+}
