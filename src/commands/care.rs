@@ -34,7 +34,8 @@ impl Care<'_> {
         interrupt: &mut Interrupt,
     ) -> Result<Report, Failure> {
         let Change { common, stack, .. } = change;
-        if let Outcome::Failed(why) = routers::judge(reports, change.name, stack) {
+        let routers = routers::judge(reports, change.name, stack);
+        if let Outcome::Failed(why) = &routers {
             let note = format!("note: production is not well now: {why}");
             talk_unless_quiet(common, &note);
         }
@@ -102,7 +103,8 @@ impl Care<'_> {
                 );
                 return refused(Exit::Failed, &what, again);
             }
-            Now::Foreign(why) => {
+            // Where Traefik has disabled a router of this stack, what answers in its place says nothing of whose it is.
+            Now::Foreign(why) if routers.is_good() => {
                 let what =
                     format!("production is not where the traffic of this stack goes now: {why}");
                 let hint = "does `production` name the entrypoint of this stack's Traefik? `bluegreen verify production` asks \
@@ -110,7 +112,7 @@ impl Care<'_> {
                 return refused(Exit::Refused, &what, hint);
             }
             // That it is broken is what one flips for.
-            Now::Unwell(why) => {
+            Now::Unwell(why) | Now::Foreign(why) => {
                 talk_unless_quiet(common, &format!("note: production is not well now: {why}"));
             }
         }

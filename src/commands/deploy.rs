@@ -28,8 +28,8 @@ use crate::traffic::Traffic;
 /// watched; with --stop-old, `down` stops the color that had the traffic, after --grace. A color that has traffic is
 /// never brought up or stopped. A failure before the flip leaves production as it is, one after it goes back; what was
 /// started of the color is left running, to be looked at. `up` may take as long as `upTimeout` in the config says, else
-/// as long as --timeout, and `down` as long as --timeout: after that, and at Ctrl-C or SIGTERM, it is ended with all that
-/// it has started.
+/// as long as --timeout, and `down` as long as --timeout: after that, and at Ctrl-C, SIGTERM or SIGHUP, it is ended with
+/// all that it has started.
 ///
 /// Exit codes: as of `flip`; 1 also where `up` fails, or `down` after everything else; 3 also where the color has
 /// traffic.

@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM: a command that changes something ends in a known state, and says which.
+//! Ctrl-C, SIGTERM, and SIGHUP, which a terminal sends when it closes: a command that changes something ends in a known
+//! state, and says which.
 
 use futures_util::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,6 +10,8 @@ use super::{Exit, Failure};
 pub struct Interrupt {
     interrupt: Signal,
     terminate: Signal,
+    /// None where whoever started this has it ignored, as `nohup` does.
+    hangup: Option<Signal>,
 }
 
 impl Interrupt {
@@ -26,9 +29,12 @@ impl Interrupt {
             };
             signal(kind).map_err(failed)
         };
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let hangup = !ignores_hangup(&status);
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            hangup: hangup.then(|| listen(SignalKind::hangup())).transpose()?,
         })
     }
 
@@ -39,9 +45,45 @@ impl Interrupt {
 
     /// Waits for the next one.
     pub async fn received(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = hangup => {}
         }
+    }
+}
+
+/// Whether a process with this `/proc/PID/status` ignores SIGHUP (proc(5), `SigIgn`: a mask, of which signal 1 is the
+/// lowest bit).
+fn ignores_hangup(status: &str) -> bool {
+    let mut lines = status.lines();
+    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ignores_hangup;
+
+    #[test]
+    fn a_hangup_that_is_ignored_stays_so() {
+        for (mask, ignored) in [
+            ("0000000000000000", false),
+            ("0000000000000001", true),
+            ("0000000000001001", true),
+            ("0000000000001000", false),
+            ("?", false),
+        ] {
+            let status = format!("Name:\tbluegreen\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\n");
+            assert_eq!(ignores_hangup(&status), ignored, "{mask}");
+        }
+        assert!(!ignores_hangup(""));
     }
 }

@@ -159,6 +159,34 @@ async fn a_flip_goes_back_where_traefik_has_disabled_a_router() {
     flip.stderr("rolled back to blue").run().await;
 }
 
+/// All of production answers as somebody else's Traefik would, and the marker is not asked there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flip_that_repairs_what_traefik_has_disabled_is_not_refused() {
+    let site = Site::start(&[]).await;
+    let config = std::fs::read_to_string(site.provider.config()).unwrap();
+    let mut parts = config.split("blue: '");
+    let mut gone = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (_, rest) = part.split_once('\'').unwrap();
+        gone += &format!("blue: 'gone@file'{rest}");
+    }
+    site.provider.write_config(&gone);
+    eventually("all routers are disabled", ASKED_WITHIN, async || {
+        let instance = site.provider.instance("edge").await;
+        match instance["routers"]["disabled"].as_array() {
+            Some(disabled) if disabled.len() == HOSTS.len() => Ok(()),
+            _ => Err(instance),
+        }
+    })
+    .await;
+    let flip = Cli::new(&["flip", "green"]).of(&site.provider);
+    let flip = flip.stdout("blue → green").any_stderr();
+    flip.stderr("note: production is not well now: edge has disabled the router")
+        .run()
+        .await;
+    assert_eq!(site.traefik.get(HOSTS[0], "/").await.color(), Some("green"));
+}
+
 /// Green is a service that Traefik's file provider does not have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flip_to_what_traefik_does_not_have_goes_back() {

@@ -1,11 +1,11 @@
-//! Ctrl-C and SIGTERM: a flip ends in a known state, and says which.
+//! Ctrl-C, SIGTERM and SIGHUP: a flip ends in a known state, and says which.
 
 use std::time::Instant;
 
 use super::site::Site;
 use crate::support::stack::HOSTS;
 
-const SIGNALS: [&str; 2] = ["INT", "TERM"];
+const SIGNALS: [&str; 3] = ["INT", "TERM", "HUP"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn interrupted_while_it_verifies_it_has_changed_nothing() {
@@ -45,7 +45,7 @@ async fn interrupted_while_it_waits_the_new_traffic_stands_and_it_says_who_is_la
         let back = site.command(&["rollback"]).stdout("green → blue");
         back.run().await;
     }
-    assert_eq!(site.moves().await, ["blue", "green", "blue", "green"]);
+    assert_eq!(site.moves().await, ["blue", "green"].repeat(3));
     load.stop().await.assert_no_failures();
 }
 
