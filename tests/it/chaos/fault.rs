@@ -10,6 +10,7 @@ use fastrand::Rng;
 use super::network::Quality;
 use super::world::World;
 use crate::support::eventually;
+use crate::support::poll::Poller;
 use crate::support::redis;
 
 /// On a slow link everything takes so much longer.
@@ -42,6 +43,10 @@ pub(super) enum Fault {
     Store(usize, Quality),
     /// Between Traefik and provider.
     Polls(usize, Quality),
+    /// One more Traefik polls over the link, held for long, and the link breaks.
+    BreakingHold(usize),
+    /// Somebody polls under ever new names, and an operator flips.
+    InstanceFlood(usize),
     FullDisk(usize),
     UnusableStateDir(usize),
     BadConfig(usize),
@@ -113,6 +118,9 @@ impl Fault {
             faults.push(Self::Store(edge(), quality));
             faults.push(Self::Polls(edge(), quality));
         }
+        // At the one that speaks no TLS; last, because the guest is waited for a while after it has left.
+        faults.push(Self::InstanceFlood(0));
+        faults.push(Self::BreakingHold(0));
         faults.push(Self::Garbage(GARBAGE[rng.usize(..GARBAGE.len())]));
         faults
     }
@@ -143,9 +151,11 @@ impl Fault {
     pub(super) fn concerns(&self) -> String {
         match self {
             // These need all that the others take away.
-            Self::Change | Self::Operators | Self::RefusedWayBack | Self::StaleDisk(_) => {
-                "operators".to_owned()
-            }
+            Self::Change
+            | Self::Operators
+            | Self::RefusedWayBack
+            | Self::InstanceFlood(_)
+            | Self::StaleDisk(_) => "operators".to_owned(),
             // A provider that starts needs its disk.
             Self::KillProvider(i)
             | Self::TermProvider(i)
@@ -172,7 +182,7 @@ impl Fault {
             | Self::StopPrimary
             | Self::StopSentinel(_) => "redis".to_owned(),
             Self::Store(i, _) => format!("store link {i}"),
-            Self::Polls(i, _) => format!("polls link {i}"),
+            Self::Polls(i, _) | Self::BreakingHold(i) => format!("polls link {i}"),
         }
     }
 
@@ -242,6 +252,19 @@ impl Fault {
             Self::StopSentinel(i) => world.keys.signal_sentinel(*i, "STOP"),
             Self::Store(i, quality) => world.edges[*i].store().becomes(*quality),
             Self::Polls(i, quality) => world.edges[*i].polls.becomes(*quality),
+            Self::BreakingHold(i) => {
+                let guest = world.edges[*i].guest().await;
+                world.guest = Some(guest);
+                world.edges[*i].polls.becomes(Quality::Closed);
+            }
+            Self::InstanceFlood(i) => {
+                flood(world, *i).await;
+                let idle = world.idle();
+                world.ledger.allow(&idle);
+                let args = ["flip", &idle, "--no-verify", "--timeout", "45s"];
+                world.command(&args).run().await;
+                world.color = idle;
+            }
             Self::FullDisk(i) => fill_disk(&world.edges[*i].provider.state_dir()),
             Self::UnusableStateDir(i) => {
                 let dir = world.edges[*i].provider.state_dir();
@@ -316,6 +339,12 @@ impl Fault {
             Self::StopRedis => world.keys.primary().cont(),
             Self::Store(i, _) => world.edges[*i].store().becomes(Quality::Good),
             Self::Polls(i, _) => world.edges[*i].polls.becomes(Quality::Good),
+            Self::BreakingHold(i) => {
+                let edge = &world.edges[*i];
+                edge.polls.becomes(Quality::Good);
+                let guest = world.guest.take().unwrap();
+                edge.has_back(&guest, &world.color).await;
+            }
             Self::FullDisk(i) => empty_disk(&world.edges[*i].provider.state_dir()),
             Self::UnusableStateDir(i) => {
                 let dir = world.edges[*i].provider.state_dir();
@@ -340,7 +369,8 @@ impl Fault {
             Self::KillPrimary => world.keys.replica().restart().await,
             Self::StopPrimary => world.keys.replica().cont(),
             Self::StopSentinel(i) => world.keys.signal_sentinel(*i, "CONT"),
-            Self::Failover
+            Self::InstanceFlood(_)
+            | Self::Failover
             | Self::FlushAll
             | Self::DeleteKey
             | Self::Garbage(_)
@@ -361,6 +391,17 @@ impl Fault {
                 | Self::LargeValue
                 | Self::WrongType
         )
+    }
+}
+
+/// Somebody without a token polls once under each of many names, on one connection.
+async fn flood(world: &World, edge: usize) {
+    const NAMES: usize = 1_000;
+    let mut client = Poller::connect(world.edges[edge].provider.address()).await;
+    for i in 0..NAMES {
+        let name = format!("made-up-{i}");
+        let answer = client.poll(&[("X-Traefik-Instance", &name)]).await;
+        assert_eq!(answer.status, 200);
     }
 }
 

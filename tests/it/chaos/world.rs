@@ -29,6 +29,9 @@ const ANSWERS_OF_EACH: usize = 3;
 /// Names of the two edges, as they call themselves.
 const EDGES: [&str; 2] = ["edge-1", "edge-2"];
 
+/// The name of the one that comes for one fault.
+const GUEST: &str = "guest";
+
 /// All that runs.
 pub(super) struct World {
     pub(super) edges: [Edge; 2],
@@ -36,6 +39,8 @@ pub(super) struct World {
     pub(super) ledger: Ledger,
     /// What was set last.
     pub(super) color: String,
+    /// One more Traefik, that is there for one fault.
+    pub(super) guest: Option<Traefik>,
     _services: Vec<Backend>,
 }
 
@@ -86,6 +91,7 @@ impl World {
             keys,
             ledger: Ledger::new("blue"),
             color: "blue".to_owned(),
+            guest: None,
             _services: services,
         };
         world.change("blue").await;
@@ -204,6 +210,34 @@ impl Edge {
 
     pub(super) fn certificate(&self) -> &Certificate {
         self.certificate.as_ref().expect("it speaks TLS")
+    }
+
+    /// One more Traefik over the same link, with a poll that is held for long.
+    pub(super) async fn guest(&self) -> Traefik {
+        let endpoint = format!("http://{}/traefik", self.polls.address());
+        let guest = Options::recommended(&endpoint, GUEST)
+            .header("Prefer", "wait=50")
+            .poll_timeout("60s")
+            .start()
+            .await;
+        let instance = self.provider.instance_has(GUEST, "held", true).await;
+        assert_eq!(instance["hold"], 50.0);
+        guest
+    }
+
+    /// Waits until that one has come back and routes to this color. It is waited for all the time.
+    pub(super) async fn has_back(&self, guest: &Traefik, color: &str) {
+        eventually("the guest comes back", BOUND, async || {
+            let instance = self.provider.instance(GUEST).await;
+            assert_eq!(instance["counts"], true, "it is waited for");
+            if instance["held"] == true && instance["confirmed"] == true {
+                Ok(())
+            } else {
+                Err(instance)
+            }
+        })
+        .await;
+        guest.wait_for(HOSTS[0], color).await;
     }
 
     pub(super) fn store(&self) -> &Link {
