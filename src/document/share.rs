@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_verbatim_part_brings_what_it_refers_to_into_every_share() {
-        let errors = "traefik: { http: { middlewares: { sorry: { errors: { status: ['500'], service: c-web-blue, \
+        let errors = "traefik: { http: { middlewares: { sorry: { errors: { status: ['500'], service: c-web-green, \
                       query: / } } } } }\n";
         let mirror =
             "traefik: { http: { services: { both: { mirroring: { service: b-web-blue } } } } }\n";

@@ -61,10 +61,11 @@ pub async fn answer(
         // What a change needs would be a part of every held poll's future otherwise.
         return Ok(Box::pin(switch::switch(shared, peer, &stack, request)).await);
     }
+    let share = path.strip_prefix(SHARES).filter(|names| !names.is_empty());
     let guarded = match path {
         "/healthz" | "/readyz" => false,
         "/traefik" | "/status" | "/metrics" => true,
-        _ if path.starts_with(SHARES) => true,
+        _ if share.is_some() => true,
         _ => {
             let text = format!("there is nothing at `{path}`; there are {PATHS}");
             return Ok(plain(StatusCode::NOT_FOUND, &text));
@@ -76,10 +77,7 @@ pub async fn answer(
     if guarded && !shared.access.may_read(request.headers()) {
         return Ok(access::unauthorized());
     }
-    let share = path
-        .strip_prefix(SHARES)
-        .map(|names| shared.state.share(names));
-    let share = match share.transpose() {
+    let share = match share.map(|names| shared.state.share(names)).transpose() {
         Ok(share) => share,
         Err(error) => return Ok(no_share(&error)),
     };

@@ -212,7 +212,10 @@ async fn an_unknown_stack_is_named_and_makes_no_instance() {
     for (path, says) in [
         ("/traefik/x", "there is no stack `x`; there are `a`, `b`"),
         ("/traefik/a,B", "there is no stack `B`"),
-        ("/traefik/", "there is no stack ``"),
+        (
+            "/traefik/",
+            "there is nothing at `/traefik/`; there are /traefik, ",
+        ),
         ("/traefik/a,,b", "there is no stack ``"),
         ("/traefik/a/b", "there is no stack `a/b`"),
         ("/traefik/a%2Cb", "there is no stack `a%2Cb`"),
