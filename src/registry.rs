@@ -145,9 +145,9 @@ pub struct Instance {
     /// The path of the share that it polls; none where it polls the whole document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<String>,
-    /// Other paths that are polled under its name, by another Traefik therefore.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub other_paths: Vec<String>,
+    /// What else is polled under its name; none where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_paths: Option<OtherPaths>,
     /// The revision that it fetched last.
     pub revision: Option<String>,
     /// Whether a poll of it is held now.
@@ -188,6 +188,37 @@ impl Report {
     pub fn concerns(&self, instance: &Instance) -> bool {
         let share = instance.share.as_ref();
         share.is_none_or(|path| self.shares.contains_key(path))
+    }
+}
+
+/// Other paths that are polled under the name of an instance, by another Traefik therefore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherPaths {
+    /// The first few.
+    pub paths: Vec<String>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl OtherPaths {
+    /// Of all paths that are polled under a name, those beside this one; none where it is the only one.
+    pub fn beside(path: &str, all: &[&str]) -> Option<Self> {
+        /// Every instance of the name has them.
+        const SHOWN: usize = 5;
+        let others = all.iter().filter(|other| **other != path);
+        let paths: Vec<_> = others.take(SHOWN).map(ToString::to_string).collect();
+        let more = all.len().saturating_sub(1 + paths.len());
+        (!paths.is_empty()).then_some(Self { paths, more })
+    }
+}
+
+impl fmt::Display for OtherPaths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.paths.join(", "))?;
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
+        }
     }
 }
 

@@ -254,10 +254,9 @@ impl View<'_> {
                 "  instance {id:width$}  {}  {has}, {polls}{share}{cut}",
                 instance.address
             ));
-            if !instance.other_paths.is_empty() {
-                let others = instance.other_paths.join(", ");
+            if let Some(others) = &instance.other_paths {
                 lines.push(format!(
-                    "    problem: {others} is polled under this name, too: give each Traefik a name of its own in \
+                    "    problem: other paths are polled under this name, too ({others}): give each Traefik a name of its own in \
                      X-Traefik-Instance"
                 ));
             }

@@ -87,3 +87,24 @@ fn of_many_names_the_first_few_are_told() {
     );
     assert_eq!(first_few(names[..0].iter()), "");
 }
+
+#[test]
+fn of_the_other_paths_of_a_name_the_first_few_are_told() {
+    assert_eq!(OtherPaths::beside("/traefik", &["/traefik"]), None);
+    let all = ["/traefik", "/traefik/a", "/traefik/b"];
+    let told = |path, all: &[&str]| OtherPaths::beside(path, all).unwrap().to_string();
+    assert_eq!(told("/traefik/a", &all), "/traefik, /traefik/b");
+
+    let all: Vec<_> = (1..=1000)
+        .map(|share| format!("/traefik/{share}"))
+        .collect();
+    let all: Vec<_> = all.iter().map(String::as_str).collect();
+    for (path, first) in [
+        ("/traefik/1", "/traefik/2"),
+        ("/traefik/1000", "/traefik/1"),
+    ] {
+        let others = OtherPaths::beside(path, &all).unwrap();
+        assert_eq!((others.paths.len(), others.more), (5, 994));
+        assert_eq!(others.paths[0], first);
+    }
+}

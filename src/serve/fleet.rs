@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::document::Revision;
-use crate::registry;
+use crate::registry::{self, OtherPaths};
 use crate::state::{SHARES, Share};
 
 use super::interval::{DEFAULT_HOLD, POLL_TIMEOUT};
@@ -151,12 +151,14 @@ impl Fleet {
             known.connections.insert(connection, id.clone());
         }
         if !known.instances.contains_key(&id) {
-            let others = other_paths(&known.instances, &called, share);
-            if caller.name.is_some() && !others.is_empty() && known.may_log() {
+            let other = another_path(&known.instances, &called).map(str::to_owned);
+            if let Some(other) = other.filter(|_| caller.name.is_some())
+                && known.may_log()
+            {
                 tracing::warn!(
                     instance = called,
                     path = path_of(share),
-                    ?others,
+                    other,
                     "another path is polled under the same name, or was just now: give each Traefik a name of its own in \
                      X-Traefik-Instance"
                 );
@@ -263,9 +265,10 @@ impl Fleet {
     pub fn overview(&self) -> Vec<Overview> {
         let now = Instant::now();
         let known = self.lock();
+        let paths = paths_by_name(&known.instances);
         let instances = known.instances.values();
         instances
-            .map(|instance| instance.overview(others_of(&known.instances, instance), now))
+            .map(|instance| instance.overview(beside(&paths, instance), now))
             .collect()
     }
 
@@ -273,9 +276,10 @@ impl Fleet {
     pub fn entries(&self) -> Vec<registry::Instance> {
         let now = Instant::now();
         let known = self.lock();
+        let paths = paths_by_name(&known.instances);
         let told = known.instances.values();
         let told = told.filter(|instance| instance.is_told());
-        told.map(|instance| instance.entry(others_of(&known.instances, instance), now))
+        told.map(|instance| instance.entry(beside(&paths, instance), now))
             .collect()
     }
 
@@ -432,23 +436,29 @@ fn path_of(share: Option<&Arc<Share>>) -> &str {
     share.map_or("/traefik", |share| share.path())
 }
 
-fn others_of(instances: &BTreeMap<String, Instance>, instance: &Instance) -> Vec<String> {
-    other_paths(instances, &instance.called, instance.share.as_ref())
-}
-
-/// Other paths that are polled under a name, by another Traefik therefore.
-fn other_paths(
-    instances: &BTreeMap<String, Instance>,
-    called: &str,
-    share: Option<&Arc<Share>>,
-) -> Vec<String> {
+/// A path that is polled under a name, where there is one.
+fn another_path<'a>(instances: &'a BTreeMap<String, Instance>, called: &str) -> Option<&'a str> {
     let begin = format!("{called} {SHARES}");
     let shares = instances.range(begin.clone()..);
     let shares = shares.take_while(|(id, _)| id.starts_with(&begin));
-    let all = instances.get_key_value(called).into_iter().chain(shares);
-    let paths = all.map(|(_, other)| path_of(other.share.as_ref()));
-    let others = paths.filter(|path| *path != path_of(share));
-    others.map(str::to_owned).collect()
+    let mut all = instances.get_key_value(called).into_iter().chain(shares);
+    all.next().map(|(_, other)| path_of(other.share.as_ref()))
+}
+
+/// All paths that are polled under each name.
+fn paths_by_name(instances: &BTreeMap<String, Instance>) -> HashMap<&str, Vec<&str>> {
+    let mut paths: HashMap<_, Vec<_>> = HashMap::new();
+    for instance in instances.values() {
+        let path = path_of(instance.share.as_ref());
+        paths.entry(&*instance.called).or_default().push(path);
+    }
+    paths
+}
+
+/// What else is polled under the name of an instance.
+fn beside(paths: &HashMap<&str, Vec<&str>>, instance: &Instance) -> Option<OtherPaths> {
+    let all = paths.get(&*instance.called)?;
+    OtherPaths::beside(path_of(instance.share.as_ref()), all)
 }
 
 impl Poll {

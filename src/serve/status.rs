@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Shared;
 use super::access::Access;
-use crate::registry::{RefusedConfig, Routers, WaitingConfig};
+use crate::registry::{OtherPaths, RefusedConfig, Routers, WaitingConfig};
 use crate::state::{Refused, Source};
 
 /// The whole of it.
@@ -60,7 +60,7 @@ struct Instance {
     /// What it polls.
     path: String,
     /// What else is polled under its name, by another Traefik therefore.
-    other_paths: Vec<String>,
+    other_paths: Option<OtherPaths>,
     revision: Option<String>,
     held: bool,
     /// Whether it has fetched the current document and come back for the next one.

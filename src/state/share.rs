@@ -54,6 +54,16 @@ struct Rendered {
 }
 
 impl Share {
+    /// That of the stacks that are asked for, with their names as the path has them; without a document yet.
+    pub(crate) fn new(names: &str, asked: BTreeSet<String>) -> Self {
+        Self {
+            path: format!("{SHARES}{names}"),
+            asked,
+            rendered: Mutex::default(),
+            revision: watch::Sender::new(None),
+        }
+    }
+
     /// The path at which it is polled, with the stacks in order.
     pub fn path(&self) -> &str {
         &self.path
@@ -200,12 +210,7 @@ impl Shares {
         }
         let serving = serving();
         check(&serving.config, &asked)?;
-        let share = Arc::new(Share {
-            path: format!("{SHARES}{path}"),
-            asked,
-            rendered: Mutex::default(),
-            revision: watch::Sender::new(None),
-        });
+        let share = Arc::new(Share::new(&path, asked));
         share.update(&serving, known.certificate.as_ref());
         known.shares.retain(|_, share| share.strong_count() > 0);
         let others = known.shares.values().filter_map(Weak::upgrade);

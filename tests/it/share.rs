@@ -316,14 +316,17 @@ async fn a_name_that_polls_two_paths_is_told() {
     let edge = provider.instance("edge").await;
     assert_eq!(
         (&edge["path"], &edge["otherPaths"]),
-        (&json!("/traefik/a"), &json!(["/traefik/b"]))
+        (
+            &json!("/traefik/a"),
+            &json!({ "paths": ["/traefik/b"], "more": 0 })
+        )
     );
     eventually("status tells it", SOON, async || {
         let run = Cli::new(&["status", "--stack", "a"])
             .of(&provider)
             .any_stdout();
         let text = run.run().await.stdout;
-        if text.contains("/traefik/b is polled under this name, too") {
+        if text.contains("other paths are polled under this name, too (/traefik/b)") {
             Ok(())
         } else {
             Err(text)

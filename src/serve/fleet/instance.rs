@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::by_name::ByName;
 use super::{Caller, ConnectionId, Overview};
 use crate::document::Revision;
-use crate::registry;
+use crate::registry::{self, OtherPaths};
 use crate::serve::hold::Cut;
 use crate::serve::interval::{DEFAULT_HOLD, Interval};
 use crate::state::Share;
@@ -405,7 +405,11 @@ impl Instance {
         }
     }
 
-    pub(super) fn entry(&self, other_paths: Vec<String>, now: Instant) -> registry::Instance {
+    pub(super) fn entry(
+        &self,
+        other_paths: Option<OtherPaths>,
+        now: Instant,
+    ) -> registry::Instance {
         let text =
             |revision: Option<&Revision>| revision.map(|revision| revision.as_str().to_owned());
         registry::Instance {
@@ -428,7 +432,7 @@ impl Instance {
         }
     }
 
-    pub(super) fn overview(&self, other_paths: Vec<String>, now: Instant) -> Overview {
+    pub(super) fn overview(&self, other_paths: Option<OtherPaths>, now: Instant) -> Overview {
         Overview {
             entry: self.entry(other_paths, now),
             share: self.share.clone(),

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use super::*;
@@ -71,4 +72,27 @@ fn a_connection_that_goes_to_another_name_is_the_first_one_s_no_longer() {
     let known = fleet.lock();
     let connected = |id| known.instances[id].is_connected();
     assert!(!connected("one") && connected("two"));
+}
+
+/// Each of two thousand paths has an instance of its own, and each of these tells the first few others.
+#[test]
+fn a_name_that_polls_many_paths_tells_a_few() {
+    let fleet = Arc::new(Fleet::default());
+    for n in 0..2000 {
+        let share = Arc::new(Share::new(&n.to_string(), BTreeSet::new()));
+        for _ in 0..2 {
+            let poll = fleet.arrive(n, caller("edge"), Some(&share));
+            poll.answer(&revision(), false);
+        }
+    }
+    (0..2).for_each(|_| poll(&fleet, 2000, "another"));
+    for entry in fleet.entries() {
+        let Some(others) = entry.other_paths else {
+            assert_eq!(entry.id, "another");
+            continue;
+        };
+        assert_eq!(entry.id, "edge");
+        assert_eq!((others.paths.len(), others.more), (5, 1994));
+        assert!(!others.paths.contains(&entry.share.unwrap()));
+    }
 }
