@@ -387,7 +387,7 @@ impl Known {
         let counts = instance.counts();
         match presence {
             Presence::Gone => {
-                let (address, told) = (instance.address, instance.is_told());
+                let address = instance.address;
                 let hardly_there = instance.stayed_for() < HARDLY_THERE;
                 self.instances.remove(id);
                 if hardly_there {
@@ -400,7 +400,7 @@ impl Known {
                         "the instance is gone: it is waited for no longer"
                     );
                 }
-                told
+                true
             }
             Presence::Lags if counts && !std::mem::replace(&mut instance.lags, true) => {
                 if self.may_log() {

@@ -67,6 +67,9 @@ pub(super) struct Instance {
     pub(super) cut: Cut,
     /// The longest time lately from an answer to the next poll.
     cadence: Option<Duration>,
+    /// Its Traefik's `pollInterval`, as far as it shows: the first poll on a connection is answered at once, and the second
+    /// one comes with the tick. A poll that is held beyond the tick says nothing of it, however often that happens.
+    poll_interval: Duration,
     /// Whether its last poll ended without an answer. A Traefik to which that happens comes back after a pause.
     failed: bool,
     came: Instant,
@@ -135,6 +138,7 @@ impl Instance {
             hold: Duration::ZERO,
             cut: Cut::default(),
             cadence: None,
+            poll_interval: Duration::ZERO,
             failed: false,
             came: now,
             seen: now,
@@ -168,9 +172,12 @@ impl Instance {
             });
             (gap, last_sent) = by_name.map_or((None, None), |(gap, sent)| (Some(gap), sent));
         } else {
+            gap = known.answered.map(|answered| now.duration_since(answered));
+            if known.polls != Polls::More {
+                self.poll_interval = self.poll_interval.max(gap.unwrap_or_default());
+            }
             known.polls = Polls::More;
             known.confirmed.clone_from(&known.sent);
-            gap = known.answered.map(|answered| now.duration_since(answered));
             last_sent = known.sent.clone();
             self.came_back = true;
             self.once = 0;
@@ -370,6 +377,9 @@ impl Instance {
         let unseen = now.duration_since(self.seen);
         if self.held() {
             Presence::Held
+        } else if !self.is_told() && self.is_connected() {
+            // Its `pollInterval` may be long, and nobody waits for it yet. If it stays silent, its connection is closed.
+            Presence::Due
         } else if unseen > self.gone_after() {
             Presence::Gone
         } else if unseen > self.pauses() + LAG {
@@ -381,7 +391,8 @@ impl Instance {
 
     /// How long it may take from an answer to its next poll.
     fn pauses(&self) -> Duration {
-        self.cadence.unwrap_or(UNKNOWN_CADENCE) * 2
+        let lately = self.cadence.unwrap_or(UNKNOWN_CADENCE) * 2;
+        lately.max(self.poll_interval)
     }
 
     /// After how long unseen it is gone: beyond its hold while a poll is held, because then it can't be seen; and beyond

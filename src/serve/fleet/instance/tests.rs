@@ -108,12 +108,15 @@ fn how_long_an_instance_is_waited_for() {
         let told =
             || cadence.map_or_else(Told::new, |cadence| Told::with_cadence(seconds(cadence)));
         let waits = |unanswered: f64| seconds(pauses + unanswered + 8.0);
-        let mut answered = told();
-        answered.polls().answered();
-        cases.push((format!("answered, {cadence:?}"), answered, waits(0.0)));
-        let mut unanswered = told();
-        unanswered.polls();
-        cases.push((format!("unanswered, {cadence:?}"), unanswered, waits(20.0)));
+        // Who has polled once has not said how long its interval is.
+        if cadence.is_some() {
+            let mut answered = told();
+            answered.polls().answered();
+            cases.push((format!("answered, {cadence:?}"), answered, waits(0.0)));
+            let mut unanswered = told();
+            unanswered.polls();
+            cases.push((format!("unanswered, {cadence:?}"), unanswered, waits(20.0)));
+        }
         for held_for in [0.0, 1.0, 20.0, 49.9] {
             let mut broken = told();
             broken.polls().held(LONG).passes(seconds(held_for)).breaks();
@@ -140,6 +143,39 @@ fn how_long_an_instance_is_waited_for() {
         let entry = told.instance.entry(None, told.now);
         assert_eq!(entry.gone_after, waited_for.as_secs_f64(), "{what}");
         assert_eq!(entry.seen, 0.0, "{what}");
+    }
+}
+
+/// Its first interval can be as long as any, and nobody waits for it before it has come back.
+#[test]
+fn who_has_polled_once_is_there_as_long_as_its_connection() {
+    let mut told = Told::new();
+    for _ in 0..2 {
+        told.polls();
+        assert_eq!(told.is_after(seconds(120.0)), Presence::Due);
+        told.answered();
+        assert_eq!(told.is_after(seconds(120.0)), Presence::Due);
+        assert!(!told.instance.counts());
+        told.closes(false);
+    }
+    assert_eq!(told.is_after(seconds(120.0)), Presence::Gone);
+}
+
+/// Its polls come at once while each is held beyond the next tick, so its cadence tells nothing of the tick any more.
+#[test]
+fn a_poll_interval_is_allowed_for_however_soon_the_polls_came_lately() {
+    let mut told = Told::new();
+    told.polls().answered().passes(seconds(30.0));
+    for _ in 0..20 {
+        told.polls().held(LONG).passes(LONG).answered();
+    }
+    for reconnects in [false, true] {
+        assert_eq!(told.is_after(seconds(34.0)), Presence::Due);
+        assert_eq!(told.is_after(seconds(38.0)), Presence::Lags);
+        assert_eq!(told.is_after(seconds(39.0)), Presence::Gone);
+        if !reconnects {
+            told.closes(false).polls().answered();
+        }
     }
 }
 
@@ -308,18 +344,33 @@ fn any_poll() -> impl Strategy<Value = Poll> {
     ]
 }
 
+/// What part of the interval, or of the backoff, passes until the next poll: none where a poll outlasts the tick.
+fn any_part() -> impl Strategy<Value = f64> {
+    prop_oneof![2 => Just(0.0), 1 => 0.0..1.0, 1 => Just(1.0)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever happens to its polls, a Traefik that comes back as Traefik does is never given up.
     #[test]
     fn who_comes_back_is_never_gone(
-        interval in 0.0..8.0,
-        polls in prop::collection::vec((any_poll(), 0.0..1.0), 1..30),
+        interval in 0.0..120.0,
+        polls in prop::collection::vec((any_poll(), any_part()), 1..30),
     ) {
-        let mut told = Told::with_cadence(seconds(interval));
-        told.held(LONG);
+        let mut told = Told::new();
+        let mut first_on = None;
         for (poll, part) in polls {
+            if first_on != Some(told.connection) {
+                // The first poll on a connection is answered at once, and the ticker is started.
+                first_on = Some(told.connection);
+                told.polls().answered();
+                prop_assert_eq!(told.is(), Presence::Due);
+                told.passes(seconds(interval));
+                prop_assert_ne!(told.is(), Presence::Gone);
+            }
+            told.polls().held(LONG);
+            prop_assert_eq!(told.is(), Presence::Held);
             let pause = match poll {
                 Poll::Answered(after) => {
                     told.passes(seconds(after)).answered();
@@ -337,8 +388,6 @@ proptest! {
             prop_assert_eq!(told.is(), Presence::Due);
             told.passes(pause);
             prop_assert_ne!(told.is(), Presence::Gone);
-            told.polls().held(LONG);
-            prop_assert_eq!(told.is(), Presence::Held);
         }
     }
 }
