@@ -22,6 +22,10 @@ pub const STOPPED_AFTER: Duration = Duration::from_millis(3500);
 /// to 18 s then, and meanwhile serves what it has.
 pub const BACKOFF: Duration = Duration::from_secs(20);
 
+/// For how long an instance that has polled once is waited for: with Traefik's default `pollInterval` of 5 s it polls again
+/// in this time.
+pub const NEWCOMER: Duration = Duration::from_secs(6);
+
 /// What one provider says of itself and of one stack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -176,6 +180,10 @@ pub struct Instance {
     /// Whether it is waited for; else it is here to be seen.
     #[serde(default = "yes")]
     pub counts: bool,
+    /// Whether it has polled for the first time just now. It does not count yet, but is waited for until it polls again, as
+    /// long as [`NEWCOMER`].
+    #[serde(default)]
+    pub newcomer: bool,
 }
 
 /// An older provider wrote of none that is not waited for.
@@ -340,6 +348,12 @@ impl<'a> Seen<'a> {
         let routers = self.instance.routers.as_ref()?;
         let current = Some(&routers.revision) == self.current();
         (current && self.provider_runs).then_some(routers)
+    }
+
+    /// Whether it is waited for: it counts, or it has come just now with a document that is not the current one.
+    pub fn is_waited_for(&self) -> bool {
+        let new = self.instance.newcomer && self.unseen <= NEWCOMER.as_secs_f64();
+        self.instance.counts || new && self.instance.revision.as_ref() != self.current()
     }
 
     /// Whether its provider serves this traffic and the instance has it: applied where there is a marker, else

@@ -30,7 +30,7 @@ impl Change<'_> {
         };
         let (old, new) = (from.map(render).unwrap_or_default(), render(&self.to));
         let instances = fleet(reports);
-        let counted = instances.iter().filter(|seen| seen.instance.counts);
+        let counted = instances.iter().filter(|seen| seen.is_waited_for());
         let waited_for: Vec<_> = counted.map(|seen| &*seen.instance.id).collect();
         if self.common.json {
             print_json(&json!({

@@ -78,7 +78,7 @@ impl View<'_> {
                 "confirmed": instance.confirmed.is_some() && instance.confirmed.as_ref() == seen.current(),
                 "applied": seen.provider.marker.then(|| instance.applied.is_some() && instance.applied.as_ref() == seen.current()),
                 "routers": seen.routers(), "hold": instance.hold, "holdCut": instance.hold_cut, "cadence": instance.cadence,
-                "reconnects": instance.reconnects, "counts": instance.counts,
+                "reconnects": instance.reconnects, "counts": instance.counts, "newcomer": instance.newcomer,
                 "unseen": seen.unseen, "provider": seen.provider.provider, "providerRuns": seen.provider_runs,
             })
         });
@@ -217,7 +217,9 @@ impl View<'_> {
             let instance = seen.instance;
             let id = &instance.id;
             let current = seen.current();
-            let has = if !instance.counts {
+            let has = if instance.newcomer {
+                "has polled once"
+            } else if !instance.counts {
                 "not waited for"
             } else if !seen.provider_runs {
                 "its provider has stopped"

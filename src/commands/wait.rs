@@ -180,7 +180,7 @@ pub(super) fn standing(reports: &[Aged], to: &str, without: &BTreeSet<String>) -
         revisions: BTreeSet::new(),
         applied: true,
     };
-    for seen in fleet(reports).iter().filter(|seen| seen.instance.counts) {
+    for seen in fleet(reports).iter().filter(|seen| seen.is_waited_for()) {
         let id = &*seen.instance.id;
         if seen.has(to) {
             has.names.push(id.to_owned());

@@ -7,10 +7,12 @@
 //!
 //! - [`instance`]: one instance, what is expected of it, and whether it is waited for;
 //! - [`by_name`]: one whose polls come over a connection each;
+//! - [`newcomers`]: who has polled once, and may come back;
 //! - [`passers`]: who polled once and left.
 
 mod by_name;
 mod instance;
+mod newcomers;
 mod passers;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,6 +28,7 @@ use crate::state::{SHARES, Share};
 
 use super::interval::{DEFAULT_HOLD, POLL_TIMEOUT};
 use instance::{Instance, Presence};
+use newcomers::Newcomers;
 use passers::Passers;
 
 /// The most instances that are told apart. Names come from outside; beyond this one the polls are answered, but not
@@ -67,6 +70,7 @@ struct Known {
     instances: BTreeMap<String, Instance>,
     /// Whose poll came last on each connection.
     connections: HashMap<ConnectionId, String>,
+    newcomers: Newcomers,
     passers: Passers,
     /// Lines about single instances since the last sweep.
     lines: usize,
@@ -164,6 +168,9 @@ impl Fleet {
                 );
             }
             let once = known.passers.comes(&id, caller.address);
+            if caller.by_go || caller.name.is_some() {
+                known.newcomers.comes(&id, now);
+            }
             let instance = Instance::new(called, share.cloned(), caller.address, once, now);
             known.instances.insert(id.clone(), instance);
         }
@@ -235,7 +242,7 @@ impl Fleet {
         if unsaid > 0 {
             tracing::info!(unsaid, "more instances have come, lag, are back or gone");
         }
-        let mut news = false;
+        let mut news = known.newcomers.look(now);
         let looked_at = known.instances.iter().filter(|(_, instance)| {
             let presence = instance.presence(now);
             matches!(presence, Presence::Lags | Presence::Gone) || instance.has_idle(now)
@@ -266,9 +273,12 @@ impl Fleet {
         let now = Instant::now();
         let known = self.lock();
         let paths = paths_by_name(&known.instances);
-        let instances = known.instances.values();
+        let instances = known.instances.iter();
         instances
-            .map(|instance| instance.overview(beside(&paths, instance), now))
+            .map(|(id, instance)| {
+                let newcomer = known.is_new(id, instance);
+                instance.overview(beside(&paths, instance), newcomer, now)
+            })
             .collect()
     }
 
@@ -277,9 +287,11 @@ impl Fleet {
         let now = Instant::now();
         let known = self.lock();
         let paths = paths_by_name(&known.instances);
-        let told = known.instances.values();
-        let told = told.filter(|instance| instance.is_told());
-        told.map(|instance| instance.entry(beside(&paths, instance), now))
+        let told = known.instances.iter().filter_map(|(id, instance)| {
+            let newcomer = known.is_new(id, instance);
+            (instance.is_told() || newcomer).then_some((instance, newcomer))
+        });
+        told.map(|(instance, newcomer)| instance.entry(beside(&paths, instance), newcomer, now))
             .collect()
     }
 
@@ -350,7 +362,13 @@ impl Known {
                  pollInterval of 100ms, so that its name tells what it has"
             );
         }
-        Some((told, (news.counts || news.reconnects) && news != before))
+        let is_told = news.counts || news.reconnects || self.newcomers.has(id);
+        Some((told, is_told && news != before))
+    }
+
+    /// Whether an instance is waited for although it has polled only once.
+    fn is_new(&self, id: &str, instance: &Instance) -> bool {
+        !instance.is_told() && instance.is_connected() && self.newcomers.has(id)
     }
 
     /// A connection is closed, or goes to another instance. Gives whether others are to be told.
@@ -373,7 +391,9 @@ impl Known {
         if !instance.is_connected() {
             let (once, address) = (instance.once, instance.address);
             self.instances.remove(&id);
+            let told = self.newcomers.leaves(&id);
             self.passers.left(id, once, address, now);
+            return told;
         }
         false
     }

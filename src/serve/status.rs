@@ -76,6 +76,8 @@ struct Instance {
     reconnects: bool,
     /// Whether `flip` waits for it.
     counts: bool,
+    /// Whether it has polled for the first time just now, and is waited for until it polls again.
+    newcomer: bool,
     last_seen: Timestamp,
 }
 
@@ -125,6 +127,7 @@ pub fn status(shared: &Shared) -> Status {
             cadence: entry.cadence,
             reconnects: entry.reconnects,
             counts: entry.counts,
+            newcomer: entry.newcomer,
         }
     });
     Status {

@@ -133,12 +133,21 @@ async fn made_up_names_hold_up_no_flip_and_are_told_of_in_one_line() {
             client = Poller::connect(provider.address()).await;
         }
     }
+    drop(client);
+    eventually("the last of them has left", SOON, async || {
+        let instances = provider.status().await["instances"].take();
+        if instances.as_array().unwrap().len() == 1 {
+            Ok(())
+        } else {
+            Err(instances)
+        }
+    })
+    .await;
     let flip = Cli::new(&["flip", "green", "--no-verify"]).of(&provider);
     let flip = flip.stdout("by 1 instance").start();
     edge.receive().await;
     edge.send_poll(&[(NAME, "edge")]).await;
     flip.end().await;
-    drop(client);
     let floods = "polls come under ever new names";
     let line = provider.log_contains(floods).await;
     assert!(line.contains("address=127.0.0.1"), "{line}");

@@ -419,6 +419,7 @@ impl Instance {
     pub(super) fn entry(
         &self,
         other_paths: Option<OtherPaths>,
+        newcomer: bool,
         now: Instant,
     ) -> registry::Instance {
         let text =
@@ -440,12 +441,18 @@ impl Instance {
             gone_after: self.gone_after().as_secs_f64(),
             reconnects: self.reconnects(),
             counts: self.counts(),
+            newcomer,
         }
     }
 
-    pub(super) fn overview(&self, other_paths: Option<OtherPaths>, now: Instant) -> Overview {
+    pub(super) fn overview(
+        &self,
+        other_paths: Option<OtherPaths>,
+        newcomer: bool,
+        now: Instant,
+    ) -> Overview {
         Overview {
-            entry: self.entry(other_paths, now),
+            entry: self.entry(other_paths, newcomer, now),
             share: self.share.clone(),
             seen: self.seen,
             confirmed: self.confirmed().cloned(),

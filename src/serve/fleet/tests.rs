@@ -32,8 +32,6 @@ fn made_up_names_are_no_instances_and_leave_nothing_behind() {
     for _ in 0..2 {
         poll(&fleet, 0, "edge");
     }
-    let mut changes = fleet.changes();
-    changes.mark_unchanged();
     // All on one connection, and each on its own.
     for name in 0..1000 {
         poll(&fleet, 1, &format!("one-{name}"));
@@ -44,7 +42,26 @@ fn made_up_names_are_no_instances_and_leave_nothing_behind() {
     assert_eq!(ids(&fleet), ["edge"]);
     assert_eq!(fleet.size(), 1);
     assert_eq!(fleet.lock().connections.len(), 1);
-    assert!(!changes.has_changed().unwrap(), "nobody is told");
+}
+
+/// A Traefik that has just started has the document of its first poll until it polls again.
+#[test]
+fn who_has_polled_once_is_told_of_as_long_as_it_may_come_back() {
+    let fleet = Arc::new(Fleet::default());
+    let mut changes = fleet.changes();
+    changes.mark_unchanged();
+    poll(&fleet, 0, "edge");
+    assert!(changes.has_changed().unwrap());
+    let [entry] = <[_; 1]>::try_from(fleet.entries()).unwrap();
+    assert!(entry.newcomer && !entry.counts);
+    poll(&fleet, 0, "edge");
+    let [entry] = <[_; 1]>::try_from(fleet.entries()).unwrap();
+    assert!(!entry.newcomer && entry.counts);
+    poll(&fleet, 1, "gone");
+    changes.mark_unchanged();
+    fleet.closed(1, false);
+    assert!(changes.has_changed().unwrap());
+    assert_eq!(ids(&fleet), ["edge"]);
 }
 
 #[test]

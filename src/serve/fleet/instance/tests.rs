@@ -140,7 +140,7 @@ fn how_long_an_instance_is_waited_for() {
         assert_eq!(last, Presence::Lags, "{what}");
         assert_eq!(told.is_after(waited_for + second), Presence::Gone, "{what}");
         assert_eq!(told.is(), Presence::Due, "{what}");
-        let entry = told.instance.entry(None, told.now);
+        let entry = told.instance.entry(None, false, told.now);
         assert_eq!(entry.gone_after, waited_for.as_secs_f64(), "{what}");
         assert_eq!(entry.seen, 0.0, "{what}");
     }
