@@ -31,7 +31,7 @@ pub struct Serve {
         value_name = "ADDRESS"
     )]
     listen: String,
-    /// How long a poll's answer is withheld while nothing changes; a request's `Prefer: wait=SECONDS` goes before it, and 0 holds nothing.
+    /// How long a poll's answer is withheld while nothing changes; `Prefer: wait=SECONDS` of a request overrides it; 0 turns holding off.
     /// Must be below Traefik's pollTimeout (5s unless set) [default: 4s, or until just before the next poll, at most 4.75s]
     #[arg(long, env = "BLUEGREEN_HOLD", value_parser = crate::duration::parse, value_name = "DURATION")]
     hold: Option<Duration>,

@@ -48,22 +48,26 @@ impl Place {
         })
     }
 
-    /// All of a stack without one: each set of entrypoints that its routers have, with TLS and without.
+    /// All of a stack without one: each set of entrypoints that its routers have, with TLS and without, by each scheme by
+    /// which production is asked.
     pub(super) fn of_stack(stack: &Stack) -> BTreeSet<Self> {
         let https = |url: &String| url.starts_with("https:");
-        let places = stack.services.values().map(|service| {
+        let places = stack.services.values().flat_map(|service| {
             let own = service.router.get("entryPoints").and_then(Value::as_array);
             let own = own.map(|own| own.iter().filter_map(Value::as_str).map(str::to_owned));
-            Self {
-                entry_points: own.map_or_else(|| stack.entry_points.clone(), Iterator::collect),
-                tls: service.router.contains_key("tls")
-                    || stack
-                        .production
-                        .iter()
-                        .chain(&service.production.urls)
-                        .any(https),
-                host: Some(MARKER_HOST),
+            let entry_points: Vec<_> =
+                own.map_or_else(|| stack.entry_points.clone(), Iterator::collect);
+            let urls = stack.production.iter().chain(&service.production.urls);
+            let mut schemes: BTreeSet<_> = urls.map(https).collect();
+            let has_tls = service.router.contains_key("tls");
+            if has_tls || schemes.is_empty() {
+                schemes.insert(has_tls);
             }
+            schemes.into_iter().map(move |tls| Self {
+                entry_points: entry_points.clone(),
+                tls,
+                host: Some(MARKER_HOST),
+            })
         });
         places.collect()
     }
@@ -117,5 +121,42 @@ fn router<'a>(place: &'a Place, revision: &str) -> Router<'a> {
         // Traefik's own service that answers 418 to everything.
         service: "noop@internal".to_owned(),
         rest: Cow::Owned(rest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    /// Whether there is a marker without TLS, and one with it.
+    fn of(stack: &str, service: &str) -> (bool, bool) {
+        let text = format!(
+            "stacks: {{ s: {{ {stack} services: {{ a: {{ rule: Host(`a`), {service} \
+             servers: {{ blue: http://127.0.0.1:1, green: http://127.0.0.1:2 }} }} }} }} }}"
+        );
+        let files = vec![("bluegreen.yml".into(), text)];
+        let config = config::parse(files, &|_| None).unwrap().config;
+        let places = Place::of_stack(&config.stacks["s"]);
+        let has = |tls| places.iter().any(|place| place.tls == tls);
+        (has(false), has(true))
+    }
+
+    #[test]
+    fn there_is_a_marker_for_each_scheme_by_which_production_is_asked() {
+        let (plain, tls) = ("http://127.0.0.1:80", "https://127.0.0.1:443");
+        let production = |url: &str| format!("production: '{url}',");
+        let both = format!("production: {{ url: ['{plain}', '{tls}'] }},");
+        for (stack, service, expected) in [
+            (String::new(), "", (true, false)),
+            (String::new(), "router: { tls: {} },", (false, true)),
+            (production(plain), "", (true, false)),
+            (production(tls), "", (false, true)),
+            (production(plain), &*both, (true, true)),
+            (String::new(), &*both, (true, true)),
+            (production(plain), "router: { tls: {} },", (true, true)),
+        ] {
+            assert_eq!(of(&stack, service), expected, "{stack} {service}");
+        }
     }
 }

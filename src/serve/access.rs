@@ -157,21 +157,28 @@ fn is_foreign(headers: &HeaderMap) -> bool {
 
 /// The answer to whoever may not read.
 pub(super) fn unauthorized() -> Answer {
-    challenge("Bearer, Basic realm=\"bluegreen\"")
+    challenge(
+        "Bearer, Basic realm=\"bluegreen\"",
+        "a token is needed here: send `Authorization: Bearer TOKEN` (Traefik: providers.http.headers)",
+    )
 }
 
 /// The answer to whoever may not change anything.
 pub(super) fn denied(denied: Denied) -> Answer {
     let text = match denied {
-        Denied::Token => return challenge("Bearer"),
+        Denied::Token => {
+            return challenge(
+                "Bearer",
+                "a change needs `Authorization: Bearer TOKEN`; a password (Basic) does not count",
+            );
+        }
         Denied::Off => "no change is taken here: `serve` runs without --token",
         Denied::Foreign => "no change is taken from a page of another origin",
     };
     plain(StatusCode::FORBIDDEN, text)
 }
 
-fn challenge(schemes: &'static str) -> Answer {
-    let text = "a token is needed here: send `Authorization: Bearer TOKEN` (Traefik: providers.http.headers)";
+fn challenge(schemes: &'static str, text: &'static str) -> Answer {
     let mut answer = plain(StatusCode::UNAUTHORIZED, text);
     answer
         .headers_mut()

@@ -147,8 +147,8 @@ async fn ask_until_applied(
             let error = error.map(|error| error.to_string());
             tracing::warn!(
                 instance = id, %address, %revision, error,
-                "the instance does not answer for the document: has it rejected it (see its log), \
-                 and is the marker's entrypoint there?"
+                "the instance does not confirm the document at its marker: see its log for a rejected document, and check \
+                 `marker.entryPoint` and `marker.port`"
             );
         }
         tokio::time::sleep(pause).await;

@@ -130,6 +130,20 @@ async fn over_tls_production_is_asked_by_its_own_name() {
     }
 }
 
+/// Whoever is sent from http to https is asked at both, and production by http.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_http_production_answers_also_where_services_are_asked_by_https() {
+    let (redis, stack) = (Redis::start().await, Stack::start().await);
+    let provider = stack.provider(&stack.config(), &redis).await;
+    let traefik = stack.plain_traefik(&provider, "edge-1").await;
+    let web = traefik.web();
+    let both = format!(", production: {{ url: ['http://{web}', 'https://{web}'] }}, servers:");
+    let config = with_production(&stack, &format!("http://{web}"));
+    provider.write_config(&config.replace(", servers:", &both));
+    let said = flip(&provider, "green").await;
+    assert!(said.contains("applied by 1 instance"), "{said}");
+}
+
 /// Several instances: that of production is known to route by it, of the others only that they have it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_known_is_not_said() {

@@ -508,7 +508,7 @@ async fn applied_is_true_only_after_the_switch(entry_point: &str, args: &[&str])
         let answer = traefik.get(HOSTS[0], "/").await;
         assert_eq!((answer.status, answer.color()), (200, Some(color)));
     }
-    assert_eq!(provider.log().count("does not answer for the document"), 0);
+    assert_eq!(provider.log().count("does not confirm the document"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -538,7 +538,7 @@ async fn a_document_that_traefik_rejects_is_confirmed_and_never_applied() {
     let before = provider.status().await["revision"].take();
     provider.write_config(&rejected);
     provider
-        .log_contains("does not answer for the document")
+        .log_contains("does not confirm the document")
         .await;
     let instance = provider.instance_has("edge", "confirmed", true).await;
     assert_ne!(instance["revision"], before);
@@ -562,7 +562,7 @@ async fn the_marker_is_asked_at_the_port_that_the_config_names_by_now() {
         .start()
         .await;
     provider
-        .log_contains("does not answer for the document")
+        .log_contains("does not confirm the document")
         .await;
     assert_eq!(provider.instance("edge").await["applied"], false);
     let revision = provider.status().await["revision"].take();
@@ -586,7 +586,7 @@ async fn the_marker_is_asked_at_the_address_from_which_the_instance_polls_by_now
     before.poll(&[(NAME, "edge")]).await;
     hold(&provider, &mut before, "edge").await;
     provider
-        .log_contains("does not answer for the document")
+        .log_contains("does not confirm the document")
         .await;
     drop(before);
 

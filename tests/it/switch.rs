@@ -108,6 +108,8 @@ async fn a_page_of_another_origin_changes_nothing() {
     let basic = post("Authorization: Basic dHJhZWZpazpzM2NyZXQ=\r\n").await;
     assert_eq!(basic.status, 401, "{}", basic.text());
     assert_eq!(basic.header("www-authenticate"), Some("Bearer"));
+    let said = basic.text();
+    assert!(said.contains("a password (Basic) does not count"), "{said}");
     for foreign in [
         "Origin: http://evil.example\r\n",
         "Origin: null\r\n",
