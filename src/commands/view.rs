@@ -7,6 +7,7 @@ use super::before::in_force;
 use super::change::shown;
 use crate::color::Color;
 use crate::config::Stack;
+use crate::history::Recorded;
 use crate::registry::{Aged, DisabledRouter, Instance, Routers, fleet};
 use crate::store::{KeyState, Reading};
 use crate::traffic::{Traffic, is_same};
@@ -85,9 +86,9 @@ impl View<'_> {
         json!({
             "key": self.stack.key,
             "traffic": traffic,
-            "since": change.map(|entry| entry.at),
-            "by": change.map(|entry| &entry.by),
-            "why": change.map(|entry| &entry.why),
+            "since": change.map(|change| change.at),
+            "by": change.map(|change| &change.entry.by),
+            "why": change.map(|change| &change.entry.why),
             "problem": self.problem(),
             "wrong": self.wrong().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "colors": self.colors_json(),
@@ -144,9 +145,9 @@ impl View<'_> {
     }
 
     /// The change that brought this traffic.
-    fn newest(&self, traffic: Option<&str>) -> Option<&crate::history::Entry> {
+    fn newest(&self, traffic: Option<&str>) -> Option<&Recorded> {
         let newest = self.key.newest.as_ref().ok()?.as_ref()?;
-        Some(&newest.entry).filter(|entry| is_same(&entry.to, traffic.unwrap_or_default()))
+        Some(newest).filter(|newest| is_same(&newest.entry.to, traffic.unwrap_or_default()))
     }
 
     pub(super) fn lines(&self) -> Vec<String> {
@@ -157,18 +158,14 @@ impl View<'_> {
             traffic.as_deref().unwrap_or("not known")
         );
         match self.newest(traffic.as_deref()) {
-            Some(entry) => {
+            Some(Recorded { at, entry }) => {
                 let why = if entry.why.is_empty() {
                     String::new()
                 } else {
                     format!(": {}", entry.why)
                 };
-                head += &format!(
-                    "  since {:.0} ({} ago)  by {}{why}",
-                    entry.at,
-                    ago(entry.at),
-                    entry.by
-                );
+                let (ago, by) = (ago(*at), &entry.by);
+                head += &format!("  since {at:.0} ({ago} ago)  by {by}{why}");
             }
             None if self.key.reading == Reading::Missing && self.problem().is_none() => {
                 head += "  (the key has never been set)";

@@ -3,10 +3,10 @@
 //! A pure function of what is known, so that every case of it can be tried. Its rules, the first that applies:
 //!
 //! 1. A valid value of the key moves the traffic.
-//! 2. What the key has told this provider stands.
-//! 3. Else the newest choice that anybody knows of: this provider, the history, the providers that run, the disk.
-//! 4. Where one of them can't be read, and the others know of no choice: nothing.
-//! 5. Nobody has ever chosen: what the other providers serve, else the first color.
+//! 2. Else the newest choice that anybody knows of: this provider, the history, the providers that run, the disk. What
+//!    the key has told this provider is one, and of two that are as old as each other what is in force stands.
+//! 3. Where one of them can't be read, and the others know of no choice: nothing.
+//! 4. Nobody has ever chosen: what the other providers serve, else the first color.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::problem::{Beside, Key, Problem};
 use super::{Source, StackState};
 use crate::config::Stack;
-use crate::history::{Entry, OUTSIDE};
+use crate::history::{Entry, OUTSIDE, Recorded};
 use crate::last_good::Kept;
 use crate::store::{KeyState, Reading, Unreadable};
 use crate::traffic::{InvalidTraffic, Traffic};
@@ -51,8 +51,7 @@ pub struct Decision {
 
 /// Decides.
 pub fn decide(stack: &Stack, facts: Facts<'_>) -> Decision {
-    let Facts { known, key, .. } = facts;
-    let matter = match &key.reading {
+    let matter = match &facts.key.reading {
         Reading::Value(value) => match Traffic::parse(value, &stack.colors) {
             Ok(traffic) => return by_key(stack, traffic, facts),
             Err(error) => Key::Garbage(error),
@@ -61,10 +60,7 @@ pub fn decide(stack: &Stack, facts: Facts<'_>) -> Decision {
         Reading::WrongType(what) => Key::WrongType(what.clone()),
         Reading::TooLong(bytes) => Key::Garbage(InvalidTraffic::TooLong(*bytes)),
     };
-    match known {
-        Some(known) if known.source == Source::Store => stands(known.clone(), matter, Vec::new()),
-        _ => without_key(stack, matter, facts),
-    }
+    without_key(stack, matter, facts)
 }
 
 /// What is in force while the store does not answer, where nothing is yet: what the state directory has kept.
@@ -98,18 +94,26 @@ fn by_key(stack: &Stack, traffic: Traffic, facts: Facts<'_>) -> Decision {
     let known = facts.known.cloned();
     let known = known.or_else(|| on_disk(stack, disk).ok().flatten());
     let newest = key.newest.as_ref().ok().and_then(Option::as_ref);
-    let is_this =
-        |text: &str| Traffic::parse(text.as_bytes(), &stack.colors).as_ref() == Ok(&traffic);
-    let told = newest.filter(|newest| is_this(&newest.entry.to));
+    let meant = |newest: &Recorded| Traffic::parse(newest.entry.to.as_bytes(), &stack.colors).ok();
+    let told = newest.filter(|newest| meant(newest).as_ref() == Some(&traffic));
     let same = known.as_ref().filter(|known| known.traffic == traffic);
-    // It may have been set and set back while no provider ran, or before the disk had it.
-    let missed = told.is_none() && same.is_some_and(|same| same.source != Source::Store);
-    let missed = newest.filter(|_| missed);
+    // It may have been set and set back while no provider ran, before the disk had it, or between two readings.
+    let missed = newest.filter(|newest| {
+        let set_since = |same: &StackState| newest.at > same.since && meant(newest).is_some();
+        told.is_none() && same.is_some_and(|same| same.source != Source::Store || set_since(same))
+    });
+    // What the key tells is newer than what it takes the place of, though the store's clock was set back meanwhile, or
+    // a change to this very traffic is what the history had last.
+    let before = known.as_ref().and_then(StackState::chosen_since);
+    let after = |at: Timestamp| before.map_or(at, |before| at.max(before));
     // Of the same traffic it is perhaps known better now who set it.
     let (since, by) = match (told, same) {
-        (Some(told), _) => (told.at, told.entry.by.clone()),
+        (Some(told), _) => (after(told.at), told.entry.by.clone()),
         (None, Some(same)) if missed.is_none() => (same.since, same.by.clone()),
-        _ => (key.at, OUTSIDE.to_owned()),
+        _ => {
+            let at = newest.map_or(key.at, |newest| key.at.max(newest.at));
+            (after(at), OUTSIDE.to_owned())
+        }
     };
     let from = match (&known, same) {
         _ if told.is_some() => None,
@@ -136,7 +140,7 @@ fn by_key(stack: &Stack, traffic: Traffic, facts: Facts<'_>) -> Decision {
     }
 }
 
-/// The key tells nothing, and has not told this provider anything before.
+/// The key tells nothing.
 fn without_key(stack: &Stack, matter: Key, facts: Facts<'_>) -> Decision {
     let Facts { known, key, .. } = facts;
     let mut silent = Vec::new();

@@ -102,11 +102,13 @@ impl News<'_> {
         let told = self.decision.state.as_ref().map(|state| state.source) == Some(Source::Store);
         match (self.problem_before, &self.decision.problem) {
             (Some(_), None) if told => {
-                tracing::info!(stack, key, "the key holds a traffic value again")
+                tracing::info!(stack, key, "the key holds a traffic value now")
             }
-            (Some(_), None) => {
-                tracing::info!(stack, key, "the key is as it was before it was ever set")
-            }
+            (Some(_), None) => tracing::info!(
+                stack,
+                key,
+                "the key does not exist, and nobody has ever chosen a traffic: this is no problem"
+            ),
             (before, problem) if before != problem.as_ref() => {
                 counters.unusable_values.fetch_add(1, Ordering::Relaxed);
                 return problem.as_ref();

@@ -4,7 +4,7 @@
 mod config;
 mod known;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -115,21 +115,16 @@ impl Writer {
 
     /// The keys to follow: those of the config in force and of one that waits.
     pub fn followed(&self) -> Followed {
-        let current = self.config.stacks.iter();
-        let current = current.map(|(name, stack)| (stack, self.known.states.get(name)));
-        let waiting = self.waiting.iter().flat_map(|waiting| {
-            let stacks = waiting.config.stacks.iter();
-            stacks.map(|(name, stack)| (stack, self.known_to(waiting, name, stack)))
-        });
-        let (mut keys, mut unsettled) = (BTreeSet::new(), BTreeMap::new());
-        for (stack, known) in current.chain(waiting) {
-            keys.insert(stack.key.clone());
-            if known.is_none_or(|known| known.source != Source::Store) {
-                unsettled.insert(stack.key.clone(), stack.colors.clone());
-            }
+        let waiting = self.waiting.iter();
+        let waiting = waiting.flat_map(|waiting| waiting.config.stacks.values());
+        let mut followed = Followed::new();
+        for stack in self.config.stacks.values().chain(waiting) {
+            let colors = followed.entry(stack.key.clone());
+            let colors = colors.or_insert_with(|| stack.colors.clone());
+            // The key must tell a traffic to each of them.
+            colors.retain(|color| stack.colors.contains(color));
         }
-        let keys = keys.into_iter().collect();
-        Followed { keys, unsettled }
+        followed
     }
 
     /// Takes what the store says, which came at this moment. The changes that nobody has written into the history yet

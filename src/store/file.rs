@@ -155,9 +155,13 @@ impl Folder {
     }
 
     /// See [`super::Session::peers`].
-    pub(super) async fn peers(&self, key: &str) -> Result<Vec<Peer>, StoreError> {
-        let key = key.to_owned();
-        self.look(move |disk| disk.peers(&key)).await
+    pub(super) async fn peers(
+        &self,
+        keys: &[String],
+    ) -> Result<Vec<Result<Vec<Peer>, StoreError>>, StoreError> {
+        let keys = keys.to_owned();
+        self.look(move |disk| Ok(keys.iter().map(|key| disk.peers(key)).collect()))
+            .await
     }
 
     /// Has something looked at, which changes nothing.

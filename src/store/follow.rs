@@ -20,15 +20,9 @@ const RESYNC: Duration = Duration::from_secs(1);
 /// The longest delay between two tries to connect, before jitter.
 const MAX_DELAY: Duration = Duration::from_millis(500);
 
-/// What is to be followed.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Followed {
-    /// The keys.
-    pub keys: Vec<String>,
-    /// Those that have not told this provider a traffic yet, with the colors of their stacks: where one tells none, it
-    /// matters what other providers serve.
-    pub unsettled: BTreeMap<String, Vec<Color>>,
-}
+/// The keys that are followed, with the colors of their stacks: where a key tells no traffic of these, it matters what
+/// other providers serve.
+pub type Followed = BTreeMap<String, Vec<Color>>;
 
 /// What following the keys brings.
 #[derive(Clone, Debug)]
@@ -47,7 +41,7 @@ pub async fn follow(
 ) {
     let mut failures = 0;
     while !events.is_closed() {
-        let key = followed.borrow().keys.first().cloned();
+        let key = followed.borrow().keys().next().cloned();
         let lost = match store.connect(&key.unwrap_or_default()).await {
             Ok(mut session) => {
                 session_loop(&mut session, &mut followed, &events, &mut failures).await
@@ -78,19 +72,18 @@ async fn session_loop(
     let mut elsewhere = pin!(session.elsewhere());
     let mut changed = Changed::Anything;
     loop {
-        let Followed {
-            mut keys,
-            unsettled,
-        } = followed.borrow_and_update().clone();
-        // One of many stacks costs no more than its share.
-        keys.retain(|key| changed.concerns(key));
-        if !keys.is_empty() {
+        let due = due(followed, &changed);
+        if !due.is_empty() {
+            let keys: Vec<_> = due.keys().cloned().collect();
             let mut states = session.read(&keys).await?;
-            for (key, state) in &mut states {
-                if let Some(colors) = unsettled.get(key)
-                    && !tells(&state.reading, colors)
-                {
-                    state.peers = Some(session.peers(key).await?);
+            let silent = states.iter().filter(|(key, state)| {
+                let colors = due.get(*key);
+                !colors.is_some_and(|colors| tells(&state.reading, colors))
+            });
+            let silent: Vec<_> = silent.map(|(key, _)| key.clone()).collect();
+            for (key, peers) in session.peers(&silent).await? {
+                if let Some(state) = states.get_mut(&key) {
+                    state.peers = Some(peers);
                 }
             }
             *failures = 0;
@@ -110,6 +103,17 @@ async fn session_loop(
     }
 }
 
+/// The keys that are to be read: those that have changed, so that one of many stacks costs no more than its share; all,
+/// where others are followed than before.
+fn due(followed: &mut watch::Receiver<Followed>, changed: &Changed) -> Followed {
+    let followed = followed.borrow_and_update();
+    let mut due = followed.clone();
+    if !followed.has_changed() {
+        due.retain(|key, _| changed.concerns(key));
+    }
+    due
+}
+
 /// Whether a key tells a traffic of these colors.
 fn tells(reading: &Reading, colors: &[Color]) -> bool {
     matches!(reading, Reading::Value(value) if Traffic::parse(value, colors).is_ok())
@@ -125,4 +129,26 @@ fn delay(failures: u32) -> Duration {
         .saturating_mul(1 << failures.min(16))
         .min(MAX_DELAY);
     delay.mul_f64(0.5 + fastrand::f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_followed_from_now_on_is_read_at_whatever_change() {
+        let of = |keys: &[&str]| -> Followed {
+            let keys = keys.iter();
+            keys.map(|key| ((*key).to_owned(), Vec::new())).collect()
+        };
+        let (sender, mut followed) = watch::channel(of(&["a", "b"]));
+        let changed = Changed::Names(BTreeSet::from(["{a}:history".to_owned()]));
+        assert_eq!(due(&mut followed, &Changed::Anything), of(&["a", "b"]));
+        assert_eq!(due(&mut followed, &changed), of(&["a"]));
+        sender.send_replace(of(&["a", "b", "new"]));
+        assert_eq!(due(&mut followed, &changed), of(&["a", "b", "new"]));
+        assert_eq!(due(&mut followed, &changed), of(&["a"]));
+    }
 }

@@ -268,21 +268,28 @@ impl Session {
         states.remove(key).ok_or_else(nothing)
     }
 
-    /// What the providers that run serve of a key's stack, this one among them.
+    /// What the providers that run serve of each key's stack, this one among them.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unreachable`].
-    pub async fn peers(&mut self, key: &str) -> Result<Result<Vec<Peer>, Unreadable>, StoreError> {
+    pub async fn peers(
+        &mut self,
+        keys: &[String],
+    ) -> Result<BTreeMap<String, Result<Vec<Peer>, Unreadable>>, StoreError> {
         let peers = match self {
-            Self::Redis(connection) => connection.peers(key).await,
-            Self::File(folder) => folder.peers(key).await,
+            Self::Redis(connection) => connection.peers(keys).await?,
+            Self::File(folder) => folder.peers(keys).await?,
         };
-        match peers {
-            Ok(peers) => Ok(Ok(peers)),
-            Err(StoreError::Refused(why)) => Ok(Err(Unreadable(why.reason))),
-            Err(error) => Err(error),
-        }
+        let peers = keys.iter().zip(peers).map(|(key, peers)| {
+            let peers = match peers {
+                Ok(peers) => Ok(peers),
+                Err(StoreError::Refused(why)) => Err(Unreadable(why.reason)),
+                Err(error) => return Err(error),
+            };
+            Ok((key.clone(), peers))
+        });
+        peers.collect()
     }
 
     /// Waits until something that was read here may have changed, and gives what it was where the store tells.

@@ -37,7 +37,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often Sentinels are asked whether a connection still leads to the primary.
 const ASK_SENTINELS_AGAIN: Duration = Duration::from_secs(1);
 
-/// How many reports go to Redis at once: those of many stacks must not wait for an answer each.
+/// The reports of how many stacks go to Redis, or come from it, at once: those of many must not wait for an answer each.
 const REPORTS_AT_ONCE: usize = 64;
 
 /// After so many nodes of a cluster that each name another one, they do not agree.
@@ -332,7 +332,9 @@ impl Connection {
 
     /// See [`super::Session::reports`].
     pub(super) async fn reports(&mut self, key: &str) -> Result<Vec<Aged>, StoreError> {
-        let (now, reports) = self.registry(key).await?;
+        let mut registries = self.registries(&[key.to_owned()]).await?;
+        let empty = || Ok((0, Fields::new()));
+        let (now, reports) = registries.pop().unwrap_or_else(empty)?;
         let aged = reports.iter().filter_map(|(provider, report)| {
             // A report that an older or newer provider wrote in another form is none for us, nor is one whose list is
             // yet to come.
@@ -344,35 +346,63 @@ impl Connection {
     }
 
     /// See [`super::Session::peers`].
-    pub(super) async fn peers(&mut self, key: &str) -> Result<Vec<Peer>, StoreError> {
-        let (now, reports) = self.registry(key).await?;
-        let mut peers = Vec::new();
-        for (provider, report) in &reports {
-            // What is in one that has stopped makes no difference.
-            let stopped = age(report, now).is_some_and(|(age, _)| age >= STOPPED_AFTER);
-            if stopped || is_list_field(provider) {
-                continue;
-            }
-            let Some((report, age)) = stamped(report, now) else {
-                let message = format!("the report of provider `{provider}` can't be read");
-                return Err(StoreError::refused(message));
-            };
-            peers.extend(Peer::of(report, age));
-        }
-        Ok(peers)
+    pub(super) async fn peers(
+        &mut self,
+        keys: &[String],
+    ) -> Result<Vec<Result<Vec<Peer>, StoreError>>, StoreError> {
+        let registries = self.registries(keys).await?.into_iter();
+        let peers = registries.map(|registry| {
+            let (now, reports) = registry?;
+            peers(now, &reports)
+        });
+        Ok(peers.collect())
     }
 
-    /// All that is in the registry, and the server's time in milliseconds.
-    async fn registry(&mut self, key: &str) -> Result<(u64, Fields), StoreError> {
+    /// All that is in each key's registry, and the server's time in milliseconds.
+    async fn registries(
+        &mut self,
+        keys: &[String],
+    ) -> Result<Vec<Result<(u64, Fields), StoreError>>, StoreError> {
         self.track().await?;
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("TIME").cmd("HGETALL").arg(registry_key(key));
-        let ((seconds, micros), fields): ((u64, u64), HashMap<Vec<u8>, Vec<u8>>) = pipeline
-            .query_async(&mut self.redis)
-            .await
-            .map_err(read_error)?;
-        let text = |name: Vec<u8>| String::from_utf8_lossy(&name).into_owned();
-        let fields = fields.into_iter().map(|(name, value)| (text(name), value));
-        Ok((seconds * 1000 + micros / 1000, fields.collect()))
+        let mut registries = Vec::new();
+        for keys in keys.chunks(REPORTS_AT_ONCE) {
+            let mut pipeline = redis::pipe();
+            for key in keys {
+                pipeline.cmd("TIME");
+                pipeline.cmd("HGETALL").arg(registry_key(key));
+            }
+            let mut answers = self.ask(pipeline).await?;
+            while let (Some(time), Some(fields)) = (answers.next(), answers.next()) {
+                registries.push(registry(time, fields).map_err(read_error));
+            }
+        }
+        Ok(registries)
     }
+}
+
+/// A registry, by the answers of TIME and HGETALL.
+fn registry(time: RedisResult<Value>, fields: RedisResult<Value>) -> RedisResult<(u64, Fields)> {
+    let (seconds, micros): (u64, u64) = redis::from_redis_value(time?)?;
+    let fields: HashMap<Vec<u8>, Vec<u8>> = redis::from_redis_value(fields?)?;
+    let text = |name: Vec<u8>| String::from_utf8_lossy(&name).into_owned();
+    let fields = fields.into_iter().map(|(name, value)| (text(name), value));
+    Ok((seconds * 1000 + micros / 1000, fields.collect()))
+}
+
+/// What the providers that run serve, by their reports.
+fn peers(now: u64, reports: &Fields) -> Result<Vec<Peer>, StoreError> {
+    let mut peers = Vec::new();
+    for (provider, report) in reports {
+        // What is in one that has stopped makes no difference.
+        let stopped = age(report, now).is_some_and(|(age, _)| age >= STOPPED_AFTER);
+        if stopped || is_list_field(provider) {
+            continue;
+        }
+        let Some((report, age)) = stamped(report, now) else {
+            let message = format!("the report of provider `{provider}` can't be read");
+            return Err(StoreError::refused(message));
+        };
+        peers.extend(Peer::of(report, age));
+    }
+    Ok(peers)
 }

@@ -323,19 +323,16 @@ fn obeys(case: &Case) {
         return;
     };
 
-    // What the key has told stands.
-    if let Some(known) = &case.known
-        && known.source == Source::Store
-    {
-        assert_eq!(state, known, "{case:#?}\n{decision:#?}");
-        assert!(problem.is_some(), "{case:#?}\n{decision:#?}");
-        return;
-    }
     assert!(!case.is_early(), "{case:#?}\n{decision:#?}");
 
-    // Else the newest choice that anybody knows of.
+    // Else the newest choice that anybody knows of; what is in force stands unless another is newer.
     let choices = case.choices();
     if let Some(newest) = choices.iter().map(|(since, _)| since).max() {
+        if let Some(known) = &case.known
+            && known.chosen_since() == Some(*newest)
+        {
+            assert_eq!(state, known, "{case:#?}\n{decision:#?}");
+        }
         assert_eq!(state.since, *newest, "{case:#?}\n{decision:#?}");
         assert!(
             choices.contains(&(state.since, state.traffic.clone())),
@@ -515,6 +512,75 @@ fn a_change_from_outside_is_told_with_what_was_before() {
     assert_eq!(case.decide().state.unwrap().since, at(NOW));
 }
 
+/// What the key told counts by when it told it.
+#[test]
+fn the_memory_of_a_key_that_is_gone_is_as_old_as_its_choice() {
+    let gone = |change: &dyn Fn(&mut Case)| {
+        let mut case = Case::new();
+        case.known = Some(state("blue", 10, Source::Store));
+        change(&mut case);
+        let state = case.decide().state.unwrap();
+        (state.traffic.to_string(), state.source)
+    };
+    let stands = ("blue".to_owned(), Source::Store);
+    // It was flushed, and all that is beside it; or what is beside it is as old, or older.
+    assert_eq!(gone(&|_| ()), stands);
+    assert_eq!(
+        gone(&|case| case.newest = Ok(Some(recorded("green", 10)))),
+        stands
+    );
+    let garbage = |case: &mut Case| {
+        case.reading = Reading::Value(b"gren".to_vec());
+        case.newest = Ok(Some(recorded("green", 9)));
+        case.peers = Some(Ok(vec![peer("green", Some(9)), peer("green", None)]));
+    };
+    assert_eq!(gone(&garbage), stands);
+    // This provider was stopped or cut off while the key was set, and found it gone.
+    assert_eq!(
+        gone(&|case| case.newest = Ok(Some(recorded("green", 11)))),
+        ("green".to_owned(), Source::History)
+    );
+    assert_eq!(
+        gone(&|case| case.peers = Some(Ok(vec![peer("green", Some(11))]))),
+        ("green".to_owned(), Source::Providers)
+    );
+}
+
+#[test]
+fn what_the_key_tells_is_newer_than_what_it_takes_the_place_of() {
+    let since = |change: &dyn Fn(&mut Case)| {
+        let mut case = Case::new();
+        case.reading = Reading::Value(b"blue".to_vec());
+        change(&mut case);
+        let Decision {
+            state, unrecorded, ..
+        } = case.decide();
+        let from = unrecorded.map(|entry| entry.from).unwrap_or_default();
+        (state.unwrap().since, from)
+    };
+    // Set to green and set back between two readings.
+    let back = |case: &mut Case| {
+        case.known = Some(state("blue", 10, Source::Store));
+        case.newest = Ok(Some(recorded("green", 20)));
+    };
+    assert_eq!(since(&back), (at(NOW), "green".to_owned()));
+    // Set without the history, to what that had last: it says nothing of this time.
+    let again = |case: &mut Case| {
+        case.known = Some(state("green", 20, Source::Store));
+        case.newest = Ok(Some(recorded("blue", 5)));
+    };
+    assert_eq!(since(&again).0, at(20));
+    // The store's clock was set back.
+    let set_back = |case: &mut Case| case.known = Some(state("green", NOW + 60, Source::Store));
+    assert_eq!(since(&set_back), (at(NOW + 60), "green".to_owned()));
+    // No entry of another form is a change.
+    let form = |case: &mut Case| {
+        case.known = Some(state("blue", 10, Source::Store));
+        case.newest = Ok(Some(recorded("purple", 20)));
+    };
+    assert_eq!(since(&form), (at(10), String::new()));
+}
+
 fn any_traffic() -> impl Strategy<Value = &'static str> {
     select(&[
         "blue",
@@ -602,10 +668,6 @@ proptest! {
         for case in &mut both {
             case.answers_for = OTHERS_REPORT;
             case.peers = Some(Ok(Vec::new()));
-            // What the key has told stands, whatever others say.
-            if case.known.as_ref().is_some_and(|known| known.source == Source::Store) {
-                case.known = None;
-            }
         }
         for _ in 0..3 {
             let states = both.each_ref().map(|case| case.decide().state);
@@ -619,9 +681,27 @@ proptest! {
                 case.peers = Some(Ok(peers.clone()));
             }
         }
+        // A value of the key is known to each by itself, since when it has seen it.
+        let told = both[0].told().is_some();
         let [one, other] = both.map(|case| case.decide().state);
         let since = |state: Option<StackState>| state.and_then(|state| state.chosen_since());
-        // A value of the key is known to each by itself, since when it has seen it.
-        prop_assert!(one.as_ref().is_some_and(|one| one.source == Source::Store) || since(one) == since(other));
+        prop_assert!(told || since(one) == since(other));
+    }
+
+    /// A key that is gone right after it told a traffic moves nothing: whatever the history says, whether or not that is
+    /// there any more, and though this provider's own report is the one before.
+    #[test]
+    fn what_the_key_told_last_outlasts_it(case in any_case(), value in select(&["blue", "green"]), flushed in any::<bool>()) {
+        let mut case = case;
+        case.reading = Reading::Value(value.into());
+        let told = case.decide().state;
+        let reported = case.known.as_ref().map(|known| peer(&known.traffic.to_string(), known.chosen_since().map(|since| since.as_second())));
+        case.peers = Some(Ok(if flushed { Vec::new() } else { reported.into_iter().collect() }));
+        if flushed {
+            case.newest = Ok(None);
+        }
+        case.known = told.clone();
+        case.reading = Reading::Missing;
+        prop_assert_eq!(case.decide().state, told);
     }
 }

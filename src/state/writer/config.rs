@@ -40,8 +40,11 @@ impl Writer {
         }
     }
 
-    /// Takes notice of a config file with mistakes.
+    /// Takes notice of a config file with mistakes. What it said before, and has not come into force, it says no more.
     pub fn on_mistakes(&mut self) {
+        if self.waiting.take().is_some() {
+            tracing::warn!("the config that was waiting is dropped: the file no longer says so");
+        }
         self.refuse(Refusal::Mistakes);
         self.publish();
     }

@@ -198,15 +198,50 @@ fn a_newer_config_takes_the_place_of_one_that_waits() {
         config(&[("deals", "active", BOTH), ("shop", "shop", BOTH)]),
         None,
     );
-    desk.writer.on_mistakes();
-    assert_eq!(
-        (desk.waits(), desk.refused()),
-        (vec!["shop".to_owned()], Some(Refusal::Mistakes))
-    );
     desk.writer.on_config(config(ONE), None);
     assert_eq!((desk.waits().len(), desk.refused()), (0, None));
     desk.read(&[("shop", says(Some("blue")))]);
     assert_eq!(desk.serves(), "deals=green");
+}
+
+#[test]
+fn a_config_that_waits_is_dropped_once_the_file_has_mistakes() {
+    let mut desk = Desk::new(config(ONE));
+    desk.read(&[("active", says(Some("green")))]);
+    let two = [("deals", "active", BOTH), ("shop", "shop", BOTH)];
+    desk.writer.on_config(config(&two), None);
+    desk.writer.on_mistakes();
+    assert_eq!(
+        (desk.waits().len(), desk.refused()),
+        (0, Some(Refusal::Mistakes))
+    );
+    // The mistake is still on disk when the store tells what was waited for.
+    desk.read(&[("shop", says(Some("blue")))]);
+    assert_eq!(
+        (desk.serves().as_str(), desk.refused()),
+        ("deals=green", Some(Refusal::Mistakes))
+    );
+    desk.writer.on_config(config(&two), None);
+    desk.read(&[("shop", says(Some("blue")))]);
+    assert_eq!(
+        (desk.serves().as_str(), desk.refused()),
+        ("deals=green shop=blue", None)
+    );
+}
+
+#[test]
+fn two_configs_with_other_colors_of_a_key_follow_those_of_both() {
+    let mut desk = Desk::new(config(ONE));
+    desk.read(&[("active", says(Some("blue")))]);
+    let new = config(&[
+        ("deals", "active", &["blue", "red"]),
+        ("shop", "shop", BOTH),
+    ]);
+    desk.writer.on_config(new, None);
+    let followed = desk.writer.followed();
+    let colors = |key: &str| followed[key].iter().map(ToString::to_string).collect();
+    let (active, shop): (Vec<String>, Vec<String>) = (colors("active"), colors("shop"));
+    assert_eq!((active, shop.len()), (vec!["blue".to_owned()], 2));
 }
 
 #[test]

@@ -124,7 +124,7 @@ impl Connection {
     }
 
     /// The answers to all commands. Where there is none, nothing is asked.
-    async fn ask(
+    pub(super) async fn ask(
         &mut self,
         mut pipeline: Pipeline,
     ) -> Result<std::vec::IntoIter<RedisResult<Value>>, StoreError> {

@@ -106,7 +106,7 @@ async fn the_last_good_traffic_stands_until_an_explicit_set() {
         let valid = format!("bluegreen_key_valid{{stack=\"{stack}\"}}");
         assert_eq!(metric(&provider, &valid).await, 1);
     }
-    logged(&provider, "holds a traffic value again", names.len()).await;
+    logged(&provider, "holds a traffic value now", names.len()).await;
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn each_other_problem_is_said_and_each_return() {
         has_problem(&provider, "").await;
     }
     logged(&provider, "holds no traffic value", 4).await;
-    logged(&provider, "holds a traffic value again", 2).await;
+    logged(&provider, "holds a traffic value now", 2).await;
     assert_eq!(
         metric(&provider, "bluegreen_unusable_values_total").await,
         4
