@@ -2,18 +2,49 @@
 
 use std::time::Duration;
 
-/// A duration such as `1m 30s`; a bare number is seconds.
+/// The longest one: a moment that far away can still be reckoned with.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A duration such as `1m 30s`, of at most a year; a bare number is seconds.
 ///
 /// # Errors
 ///
 /// What is wrong with it.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
+    let duration = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?,
+        Err(_) => {
+            let span: jiff::SignedDuration = text
+                .parse()
+                .map_err(|error: jiff::Error| error.to_string())?;
+            Duration::try_from(span).map_err(|_| "a duration can't be negative".to_owned())?
+        }
+    };
+    if duration > LONGEST {
+        return Err("a duration can't be longer than a year".to_owned());
     }
-    let span: jiff::SignedDuration = text
-        .parse()
-        .map_err(|error: jiff::Error| error.to_string())?;
-    span.try_into()
-        .map_err(|_| "a duration can't be negative".to_owned())
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_taken_can_be_added_to_a_moment() {
+        for (text, seconds) in [
+            ("0", 0.0),
+            ("1.5", 1.5),
+            ("1m 30s", 90.0),
+            ("8760h", 31_536_000.0),
+        ] {
+            assert_eq!(parse(text).unwrap().as_secs_f64(), seconds, "{text}");
+        }
+        for text in [
+            "1e19", "1e300", "inf", "NaN", "-1", "-1s", "9999999h", "8785h", "soon", "",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        let _ = std::time::Instant::now() + LONGEST * 4;
+    }
 }

@@ -1,9 +1,9 @@
 //! What is there before a change: the key, the reports of the providers, and the traffic in force.
 
-use super::{Exit, Failure, NOTHING_CHANGED};
+use super::{Exit, Failure, NOTHING_CHANGED, talk};
 use crate::config::Stack;
 use crate::registry::{self, Aged};
-use crate::store::{KeyState, Reading, Session, Store};
+use crate::store::{KeyState, Reading, Session, Store, StoreError};
 use crate::traffic::Traffic;
 
 /// What is there before the change.
@@ -57,10 +57,19 @@ impl Before {
 ///
 /// Where the store can't be reached.
 pub async fn look(store: &Store, stack: &Stack) -> Result<Before, Failure> {
-    let failed = |error| Failure::store(store, &error, NOTHING_CHANGED);
-    let mut session = store.connect(&stack.key).await.map_err(failed)?;
-    let key = session.read_one(&stack.key).await.map_err(failed)?;
-    let reports = session.reports(&stack.key).await.map_err(failed)?;
+    let before = read(store, stack).await;
+    before.map_err(|error| Failure::store(store, &error, NOTHING_CHANGED))
+}
+
+/// The same, for whoever says himself what it means where it can't be read.
+///
+/// # Errors
+///
+/// Any [`StoreError`] of the key.
+pub async fn read(store: &Store, stack: &Stack) -> Result<Before, StoreError> {
+    let mut session = store.connect(&stack.key).await?;
+    let key = session.read_one(&stack.key).await?;
+    let reports = reports(&mut session, &stack.key).await?;
     let traffic = in_force(stack, &key, &reports);
     Ok(Before {
         session,
@@ -68,6 +77,24 @@ pub async fn look(store: &Store, stack: &Stack) -> Result<Before, Failure> {
         reports,
         traffic,
     })
+}
+
+/// What the providers say. Without the right to their registry, or where something else stands in its place, that is
+/// nothing, with a note: who has to go back can't wait for it to be mended.
+///
+/// # Errors
+///
+/// [`StoreError::Unreachable`].
+pub async fn reports(session: &mut Session, key: &str) -> Result<Vec<Aged>, StoreError> {
+    match session.reports(key).await {
+        Err(StoreError::Refused(refusal)) => {
+            talk(&format!(
+                "note: what the providers of `{key}` report can't be read: {refusal}"
+            ));
+            Ok(Vec::new())
+        }
+        reports => reports,
+    }
 }
 
 /// The traffic in force: what the key says; else what all providers serve; else what the history says; else the first

@@ -1,5 +1,5 @@
 //! The care around a flip: the color is verified before it gets the traffic, and production is looked at; after, it is
-//! [watched](super::watch).
+//! watched (`watch`).
 
 use std::time::{Duration, Instant};
 

@@ -9,7 +9,7 @@ use super::before::{Before, look};
 use super::care::{Care, talk_unless_quiet};
 use super::change::{Change, ChangeFlags, shown};
 use super::done::Said;
-use super::down;
+use super::down::{self, NotStopped};
 use super::flip::{CareFlags, named, other};
 use super::holder::Holder;
 use super::interrupt::Interrupt;
@@ -249,27 +249,32 @@ impl Stages<'_> {
     ) -> Result<(), Failure> {
         let Change { common, stack, .. } = self.change;
         let color = self.care.color;
-        let stands = format!("{color} has the traffic and is verified, but {old} still runs");
         talk_unless_quiet(common, &format!("{old} is stopped in {:?}", self.grace));
         tokio::select! {
             () = tokio::time::sleep(self.grace) => {}
             () = interrupt.received() => {
-                return Err(Failure::new(Exit::Failed, format!("interrupted: {stands}")));
+                let message = format!("interrupted: {color} has the traffic, but {old} still runs");
+                return Err(Failure::new(Exit::Failed, message));
             }
         }
         let down = self.stage("down", old, down.of_color(old), common.timeout);
         let stopped = down::stop(&down, stack, interrupt).await;
-        stopped.map_err(|failure| match failure.exit {
+        let but = |failure: Failure, runs: &str| Failure {
+            message: format!(
+                "{}; {color} has the traffic, but {old} {runs}",
+                failure.message
+            ),
+            ..failure
+        };
+        stopped.map_err(|not_stopped| match not_stopped {
             // It had none when this began.
-            Exit::Refused => Failure {
+            NotStopped::Busy(failure) => Failure {
                 exit: Exit::Conflict,
                 ..failure
             },
-            Exit::Conflict => failure,
-            exit => {
-                let message = failure.message.replace(NOTHING_CHANGED, "");
-                Failure::new(exit, format!("{message}; {stands}"))
-            }
+            NotStopped::Runs(failure) => but(failure, "still runs"),
+            NotStopped::InPart(failure) => but(failure, "may still run"),
+            NotStopped::Stopped(failure) => failure,
         })
     }
 

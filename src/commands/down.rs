@@ -11,10 +11,10 @@ use super::holder::Holder;
 use super::interrupt::Interrupt;
 use super::stage::{Stage, Undone, missing};
 use super::wait::{LOOK_AGAIN, Standing, list, look};
-use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, print, print_json};
+use super::{Common, Exit, Failure, block_on, print, print_json};
 use crate::color::Color;
 use crate::config::Stack;
-use crate::history::author;
+use crate::history::{self, author};
 use crate::lease::Lease;
 
 /// How long is waited for those who have not come to the traffic in force: a change has just been made, or is made to
@@ -39,6 +39,9 @@ pub struct Down {
     /// Say whether the color can be stopped, and what would be run; stop nothing
     #[arg(long, env = "BLUEGREEN_DRY_RUN", value_parser = crate::flag::parse)]
     dry_run: bool,
+    /// Who does it, for whoever is at it at the same time [default: user@host]
+    #[arg(long, env = "BLUEGREEN_BY", value_parser = history::reason, value_name = "NAME")]
+    by: Option<String>,
 }
 
 impl Down {
@@ -48,14 +51,15 @@ impl Down {
     ///
     /// See its exit codes.
     pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
-        let Self { color, dry_run } = self;
+        let Self { color, dry_run, by } = self;
         let config = common.load()?;
         let (name, stack) = common.stack(&config)?;
         let color = &named(&color, &stack.colors)?;
         let line = stack.down.as_ref().map(|line| line.of_color(color));
         block_on(async {
             if dry_run {
-                refuse_busy(common, stack, color).await?;
+                let idle = refuse_busy(common, stack, color).await;
+                idle.map_err(NotStopped::into_failure)?;
                 say(common, name, color, "can be stopped: it has no traffic");
                 if let (Some(line), false) = (line, common.json) {
                     print(&format!("would run {line}"));
@@ -73,11 +77,12 @@ impl Down {
                 line,
                 within: common.timeout,
             };
-            let lease = Lease::new(author(), format!("down {color}"));
+            let by = by.filter(|by| !by.trim().is_empty());
+            let lease = Lease::new(by.unwrap_or_else(author), format!("down {color}"));
             let holder = Holder::take(common, &stack.key, lease).await?;
             let outcome = stop(&stage, stack, &mut interrupt).await;
             holder.release().await;
-            outcome?;
+            outcome.map_err(NotStopped::into_failure)?;
             say(common, name, color, "is stopped");
             Ok(())
         })
@@ -92,6 +97,30 @@ fn say(common: &Common, name: &str, color: &Color, what: &str) {
     }
 }
 
+/// How a color was not stopped as it should have been.
+pub(super) enum NotStopped {
+    /// It runs as before, because it has traffic.
+    Busy(Failure),
+    /// It runs as before.
+    Runs(Failure),
+    /// It may be stopped in part.
+    InPart(Failure),
+    /// It is stopped, but something is not as it should be.
+    Stopped(Failure),
+}
+
+impl NotStopped {
+    /// What there is to say of it.
+    pub(super) fn into_failure(self) -> Failure {
+        match self {
+            Self::Busy(failure)
+            | Self::Runs(failure)
+            | Self::InPart(failure)
+            | Self::Stopped(failure) => failure,
+        }
+    }
+}
+
 /// Runs the command that stops a color, unless it has traffic, and looks whether it has got some meanwhile: a bare SET
 /// asks nobody.
 ///
@@ -102,7 +131,7 @@ pub(super) async fn stop(
     stage: &Stage<'_>,
     stack: &Stack,
     interrupt: &mut Interrupt,
-) -> Result<(), Failure> {
+) -> Result<(), NotStopped> {
     let Stage { common, color, .. } = *stage;
     refuse_busy(common, stack, color).await?;
     stage.run(interrupt).await.map_err(|undone| {
@@ -111,52 +140,71 @@ pub(super) async fn stop(
             Undone::Failed(why) => (why, "run it by hand to see what is wrong"),
             Undone::Interrupted(why) => (why, "it can be run again"),
         };
-        Failure::new(Exit::Failed, why).hint(format!("{color} may be stopped in part; {hint}"))
+        let hint = format!("{color} may be stopped in part; {hint}");
+        NotStopped::InPart(Failure::new(Exit::Failed, why).hint(hint))
     })?;
-    let now = before::look(&common.store, stack).await?.traffic;
-    match now.filter(|traffic| traffic.weight(color) > 0) {
+    let now = before::read(&common.store, stack).await.map_err(|error| {
+        let message = format!(
+            "{color} is stopped; whether somebody has given it traffic meanwhile is not known: the store {}: {error}",
+            common.store
+        );
+        let hint = "look with `bluegreen status`, once the store answers";
+        NotStopped::Stopped(Failure::new(Exit::Store, message).hint(hint))
+    })?;
+    match now.traffic.filter(|traffic| traffic.weight(color) > 0) {
         None => Ok(()),
-        Some(traffic) => Err(Failure::new(
-            Exit::Conflict,
-            format!("somebody else has given {color} traffic ({traffic}) while it was stopped"),
-        )
-        .hint("bring it up again, or flip away from it; `bluegreen history` says who it was")),
+        Some(traffic) => Err(NotStopped::Stopped(
+            Failure::new(
+                Exit::Conflict,
+                format!("somebody else has given {color} traffic ({traffic}) while it was stopped"),
+            )
+            .hint("bring it up again, or flip away from it; `bluegreen history` says who it was"),
+        )),
     }
 }
 
 /// Refuses a color that may be sent requests.
-async fn refuse_busy(common: &Common, stack: &Stack, color: &Color) -> Result<(), Failure> {
+async fn refuse_busy(common: &Common, stack: &Stack, color: &Color) -> Result<(), NotStopped> {
     let refused = |why: &str, hint: &str| {
         let message = format!("refused: {color} is not stopped: {why}");
-        Err(Failure::new(Exit::Refused, message).hint(hint))
+        Failure::new(Exit::Refused, message).hint(hint)
     };
     let status = "look with `bluegreen status`";
-    let Some(traffic) = before::look(&common.store, stack).await?.traffic else {
-        return refused("it is not known which traffic is in force", status);
+    let unread = |error| {
+        let so = format!("; {color} is not stopped");
+        NotStopped::Runs(Failure::store(&common.store, &error, &so))
+    };
+    let before = before::read(&common.store, stack).await.map_err(unread)?;
+    let Some(traffic) = before.traffic else {
+        let why = "it is not known which traffic is in force";
+        return Err(NotStopped::Runs(refused(why, status)));
     };
     if traffic.weight(color) > 0 {
         let others = stack.colors.iter().filter(|other| *other != color);
         let others: Vec<_> = others
             .map(|other| format!("`bluegreen flip {other}`"))
             .collect();
-        return refused(
+        return Err(NotStopped::Busy(refused(
             &format!("it has traffic ({traffic})"),
             &format!("flip away from it first: {}", others.join(" or ")),
-        );
+        )));
     }
     let (mut session, nobody) = (None, Default::default());
     let until = Instant::now() + SETTLES.min(common.timeout);
     loop {
         let standing = look(&common.store, stack, &mut session, &traffic, &nobody).await;
-        match standing.map_err(|error| Failure::store(&common.store, &error, NOTHING_CHANGED))? {
+        match standing.map_err(unread)? {
             Standing::Has(_) => return Ok(()),
-            Standing::Moved(_) => return refused("somebody changes the traffic just now", status),
+            Standing::Moved(_) => {
+                let why = "somebody changes the traffic just now";
+                return Err(NotStopped::Busy(refused(why, status)));
+            }
             Standing::Lacks(late) if Instant::now() >= until => {
                 let late = list(&late);
                 let why = format!(
                     "{traffic} has the traffic, but {color} may still get requests: {late}"
                 );
-                return refused(&why, status);
+                return Err(NotStopped::Runs(refused(&why, status)));
             }
             Standing::Lacks(_) => tokio::time::sleep(LOOK_AGAIN).await,
         }

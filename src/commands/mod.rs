@@ -391,14 +391,16 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    runtime
-        .map_err(|error| {
-            Failure::new(
-                Exit::Failed,
-                format!("the runtime can't start: {error}; nothing was changed"),
-            )
-        })?
-        .block_on(work)
+    let runtime = runtime.map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            format!("the runtime can't start: {error}; nothing was changed"),
+        )
+    })?;
+    let outcome = runtime.block_on(work);
+    // A disk that hangs must not hold up what is to be said.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// TLS needs to be told once which cryptography to use.

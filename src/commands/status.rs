@@ -7,6 +7,7 @@ use clap::Args;
 use futures_util::future::join_all;
 use serde_json::json;
 
+use super::before;
 use super::view::View;
 use super::{Common, Exit, Failure, block_on, print_json, print_json_line, print_lines};
 use crate::config::Config;
@@ -86,7 +87,7 @@ async fn read<'a>(
         .filter(|(name, _)| only.is_none_or(|only| only == *name))
     {
         let key = session.read_one(&stack.key).await?;
-        let reports = session.reports(&stack.key).await?;
+        let reports = before::reports(session, &stack.key).await?;
         let looks = stack
             .colors
             .iter()

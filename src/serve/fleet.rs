@@ -5,10 +5,10 @@
 //! connection* proves that the answer before it arrived. An instance with several open connections (two Traefiks that
 //! share a name or an address) has confirmed what all of them have.
 //!
-//! - [`instance`]: one instance, what is expected of it, and whether it is waited for;
-//! - [`by_name`]: one whose polls come over a connection each;
-//! - [`newcomers`]: who has polled once, and may come back;
-//! - [`passers`]: who polled once and left.
+//! - `instance`: one instance, what is expected of it, and whether it is waited for;
+//! - `by_name`: one whose polls come over a connection each;
+//! - `newcomers`: who has polled once, and may come back;
+//! - `passers`: who polled once and left.
 
 mod by_name;
 mod instance;

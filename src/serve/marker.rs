@@ -72,7 +72,8 @@ pub async fn ask_all(shared: Arc<Shared>) {
     // It lasts as long as the fleet that tells of changes.
     while changes.changed().await.is_ok() {
         let serving = shared.state.serving();
-        if serving.config.marker.is_none() {
+        // Whoever is asked while it stops gives up at once, and would be asked again.
+        if serving.config.marker.is_none() || *shared.stopping.borrow() {
             continue;
         }
         let whole = serving.document.as_ref().map(|document| &document.revision);

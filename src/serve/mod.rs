@@ -199,7 +199,8 @@ pub async fn run(
     background.shutdown().await;
     reporter::farewell(&shared, &store).await;
     writer.await.ok();
-    keeper.await.ok();
+    // A disk that hangs must not hold up the end.
+    tokio::time::timeout(DRAIN_GRACE, keeper).await.ok();
     served
 }
 

@@ -537,9 +537,7 @@ async fn a_document_that_traefik_rejects_is_confirmed_and_never_applied() {
     );
     let before = provider.status().await["revision"].take();
     provider.write_config(&rejected);
-    provider
-        .log_contains("does not confirm the document")
-        .await;
+    provider.log_contains("does not confirm the document").await;
     let instance = provider.instance_has("edge", "confirmed", true).await;
     assert_ne!(instance["revision"], before);
     assert_eq!(instance["applied"], false);
@@ -561,9 +559,7 @@ async fn the_marker_is_asked_at_the_port_that_the_config_names_by_now() {
     let traefik = traefik::Options::recommended(&provider.url(), "edge")
         .start()
         .await;
-    provider
-        .log_contains("does not confirm the document")
-        .await;
+    provider.log_contains("does not confirm the document").await;
     assert_eq!(provider.instance("edge").await["applied"], false);
     let revision = provider.status().await["revision"].take();
     let port = traefik.address("traefik").port();
@@ -585,9 +581,7 @@ async fn the_marker_is_asked_at_the_address_from_which_the_instance_polls_by_now
     let mut before = Poller::connect(provider.address()).await;
     before.poll(&[(NAME, "edge")]).await;
     hold(&provider, &mut before, "edge").await;
-    provider
-        .log_contains("does not confirm the document")
-        .await;
+    provider.log_contains("does not confirm the document").await;
     drop(before);
 
     let here = Ipv4Addr::new(127, 0, 0, 2);
