@@ -99,6 +99,9 @@ impl Change<'_> {
         let asker = &mut done.asker;
         let waited = self.wait(None, from, deadline, &without, asker, interrupt);
         let confirmed = match waited.await {
+            Waited::Confirmed(having, _) if having.is_empty() => {
+                "which nobody had to confirm".to_owned()
+            }
             Waited::Confirmed(..) => format!("which {others} confirmed"),
             Waited::Late(late) | Waited::Interrupted(late) => {
                 format!("which is not confirmed by {}", names(&late))

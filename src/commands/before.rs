@@ -33,20 +33,33 @@ impl Before {
 }
 
 impl Before {
+    /// Whose traffic the key moves besides that of this stack, as a running provider says.
+    pub fn others(&self, name: &str, key: &str) -> Option<String> {
+        let other = registry::other_stack(&self.reports, name)?;
+        Some(format!(
+            "the key `{key}` moves the traffic of `{other}`, as a running provider says, and not only that of `{name}`"
+        ))
+    }
+
+    /// Whether a running provider serves the stack by this name.
+    pub fn serves(&self, name: &str) -> bool {
+        let mut running = self.reports.iter().filter(|aged| aged.runs());
+        running.any(|aged| aged.report.stack == name)
+    }
+
     /// Refuses to change a key that somebody else's stack follows.
     ///
     /// # Errors
     ///
     /// Where a running provider serves the key under another name than this stack's.
     pub fn is_of(&self, name: &str, key: &str) -> Result<(), Failure> {
-        let Some(other) = registry::other_stack(&self.reports, name) else {
+        let Some(others) = self.others(name, key) else {
             return Ok(());
         };
-        let message = format!(
-            "refused: the key `{key}` moves the traffic of `{other}`, as a running provider says, and not only that of `{name}`{NOTHING_CHANGED}"
-        );
+        let message = format!("refused: {others}{NOTHING_CHANGED}");
         Err(Failure::new(Exit::Refused, message).hint(format!(
-            "give the stack a key of its own in the config, such as `key: {name}`; or name it `{other}` if it is the same"
+            "one of the two stacks needs a key of its own in its config, such as `key: {name}`; where both are the same \
+             stack, they need one name"
         )))
     }
 }

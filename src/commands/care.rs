@@ -1,6 +1,7 @@
 //! The care around a flip: the color is verified before it gets the traffic, and production is looked at; after, it is
 //! watched (`watch`).
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::board::{Board, Lines};
@@ -48,7 +49,13 @@ impl Care<'_> {
         let limits = Limits::until(Instant::now() + common.timeout);
         let now = async {
             match from {
-                Some(from) if !change.flags.no_wait => look(stack, from, &revisions(reports)).await,
+                Some(from) if !change.flags.no_wait => {
+                    let revisions = match change.config.marker {
+                        Some(_) => BTreeSet::new(),
+                        None => revisions(reports),
+                    };
+                    look(stack, from, &revisions).await
+                }
                 // It is not asked after either; or there is nothing that it would have to show.
                 _ => Now::NotKnown,
             }

@@ -8,7 +8,7 @@ use super::before::look;
 use super::care::talk_unless_quiet;
 use super::change::{Change, ChangeFlags};
 use super::interrupt::Interrupt;
-use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on};
+use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, talk};
 use crate::config::Stack;
 use crate::history;
 use crate::traffic::{Traffic, is_same};
@@ -16,8 +16,8 @@ use crate::verify::presence;
 
 /// Goes back to the traffic that the history says was before, without checking anything first.
 ///
-/// It refuses one thing: to send everybody from somebody to nobody, to a color of which no server takes a connection, as
-/// after `deploy --stop-old`. It looks for that for 1.5 s at most, and not at all with --no-verify.
+/// It refuses one thing: to send a service from somebody to nobody, to a color in which no server of it takes a
+/// connection, as after `deploy --stop-old`. It looks for that for 1.5 s at most, and not at all with --no-verify.
 ///
 /// Twice in a row it is back where it was; but after a flip that went back by itself there is nothing left to go back to.
 /// Every instance is waited for as by `flip`; where no provider runs, it says who will see it. Exit codes: as of `flip`;
@@ -43,7 +43,11 @@ impl Rollback {
         let (name, stack) = common.stack(&config)?;
         block_on(async {
             let mut before = look(&common.store, stack).await?;
-            before.is_of(name, &stack.key)?;
+            match before.others(name, &stack.key) {
+                // Who has to go back can't wait until somebody else has mended his config.
+                Some(others) if before.serves(name) => talk(&format!("note: {others}")),
+                _ => before.is_of(name, &stack.key)?,
+            }
             let entries = before.session.history(&stack.key, history::KEPT).await;
             let entries =
                 entries.map_err(|error| Failure::store(&common.store, &error, NOTHING_CHANGED))?;
@@ -109,7 +113,7 @@ impl Rollback {
     }
 }
 
-/// Refuses where a color would get traffic of which nobody is there to take it, while somebody is now.
+/// Refuses where a service would go from somebody to nobody.
 async fn somebody_is_there(
     common: &Common,
     stack: &Stack,
@@ -119,20 +123,39 @@ async fn somebody_is_there(
     let look = async |traffic: &Traffic| {
         let colors = stack.colors.iter();
         let colors = colors.filter(|color| traffic.weight(color) > 0);
-        join_all(colors.map(async |color| (color, presence::nobody(stack, color).await))).await
+        let colors: Vec<_> = colors.cloned().collect();
+        join_all(colors.into_iter().map(async |color| {
+            let presence = presence::look(stack, &color).await;
+            (color, presence)
+        }))
+        .await
     };
     let (now, to) = join(look(now), look(to)).await;
-    let Some((color, why)) = to.into_iter().find_map(|(color, why)| Some((color, why?))) else {
-        return Ok(());
+    let is_gone = |service: &str| {
+        let mut now = now.iter();
+        now.all(|(_, presence)| presence.absent.contains_key(service))
     };
-    let what = format!("no server of {color} takes a connection ({why})");
-    if now.iter().all(|(_, why)| why.is_some()) {
-        // All is down, or out of this host's reach: it gets no worse.
-        talk_unless_quiet(common, &format!("note: from here, {what}"));
-        return Ok(());
+    for (color, presence) in &to {
+        for (service, why) in &presence.absent {
+            let what = format!("no server of {service} in {color} takes a connection ({why})");
+            if is_gone(service) {
+                // It is down, or out of this host's reach, in both: it gets no worse.
+                talk_unless_quiet(common, &format!("note: from here, {what}"));
+                continue;
+            }
+            let message =
+                format!("refused: nobody is there to take the traffic: {what}{NOTHING_CHANGED}");
+            return Err(Failure::new(Exit::Refused, message).hint(format!(
+                "bring {color} up first, then `bluegreen flip {color}`; or go there all the same with --no-verify"
+            )));
+        }
+        if !presence.unknown.is_empty() {
+            let services = presence.unknown.join(", ");
+            let note = format!(
+                "note: whether {services} of {color} runs is not known here: only Traefik knows the servers"
+            );
+            talk_unless_quiet(common, &note);
+        }
     }
-    let message = format!("refused: nobody is there to take the traffic: {what}{NOTHING_CHANGED}");
-    Err(Failure::new(Exit::Refused, message).hint(format!(
-        "bring {color} up first, then `bluegreen flip {color}`; or go there all the same with --no-verify"
-    )))
+    Ok(())
 }

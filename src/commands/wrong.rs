@@ -14,6 +14,8 @@ pub(super) enum Wrong {
     Key(String),
     /// A provider says so.
     Provider(String, String),
+    /// A provider serves the key under the name of this other stack.
+    OtherStack(String, String),
     /// A provider has a newer config that is not in force, because it waits for what this says, or was refused.
     Config(String, String),
     /// A provider or an instance does not have the traffic; or none runs.
@@ -32,6 +34,10 @@ impl fmt::Display for Wrong {
         match self {
             Self::Key(problem) => f.write_str(problem),
             Self::Provider(provider, problem) => write!(f, "provider {provider}: {problem}"),
+            Self::OtherStack(provider, other) => write!(
+                f,
+                "provider {provider} follows the same key for the stack `{other}`: one of the two needs a key of its own"
+            ),
             Self::Config(provider, why) => {
                 write!(
                     f,
@@ -60,6 +66,10 @@ impl View<'_> {
         let mut wrong: Vec<_> = self.problem().map(Wrong::Key).into_iter().collect();
         for aged in self.reports.iter().filter(|aged| aged.runs()) {
             let report = &aged.report;
+            if !report.stack.is_empty() && report.stack != self.name {
+                let other = report.stack.clone();
+                wrong.push(Wrong::OtherStack(report.provider.clone(), other));
+            }
             if let Some(problem) = &report.problem {
                 wrong.push(Wrong::Provider(report.provider.clone(), problem.clone()));
             }

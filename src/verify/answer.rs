@@ -63,7 +63,11 @@ impl Asked<'_> {
         }
         let by_middleware = OF_A_MIDDLEWARE.contains(&status);
         let (good, expected) = match self.strict {
-            true => (status.is_success() || by_middleware, "2xx"),
+            // What a service says itself is no answer of a middleware in front of it.
+            true => (
+                status.is_success() || by_middleware && self.color(answer).is_none(),
+                "2xx",
+            ),
             false => (!status.is_server_error(), "no server error"),
         };
         Judged::Known(match self.color(answer) {
@@ -106,9 +110,7 @@ impl Asked<'_> {
                 self.traffic
             )),
             _ if status.is_server_error() => Shows::Unwell(shown()),
-            Some(_) if self.strict && !status.is_success() && !by_middleware => {
-                Shows::Unwell(shown())
-            }
+            Some(_) if self.strict && !status.is_success() => Shows::Unwell(shown()),
             Some(_) => Shows::Ours,
             None if by_middleware => Shows::NotKnown,
             None if status.is_success() => Shows::Anybodys,
@@ -304,6 +306,7 @@ mod tests {
                 "green answered (X-Version), and has no traffic",
             ),
             (strict, (404, blue, ""), "failed", "expected 2xx, got 404"),
+            (strict, (403, blue, ""), "failed", "expected 2xx, got 403"),
             (strict, (200, &[], ""), "passed", "not told (no X-Version)"),
             (loose, (405, &[], ""), "passed", "not told"),
             (

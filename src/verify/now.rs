@@ -54,7 +54,7 @@ pub(super) enum Shows {
 }
 
 /// Looks at production: whether what has the traffic answers there. `revisions` are those of the documents that the
-/// instances have.
+/// instances have, where production can be asked for them: a marker of the config's own is on another entrypoint.
 pub async fn look(stack: &Stack, traffic: &Traffic, revisions: &BTreeSet<String>) -> Now {
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {

@@ -183,12 +183,18 @@ async fn a_key_that_moves_somebody_elses_stack_is_not_changed() {
     for args in [
         &["flip", "green", "--no-verify"][..],
         &["flip", "green", "--dry-run"],
-        &["rollback"],
     ] {
         let run = Cli::new(args).of(&billing).code(3);
         let run = run.stderr("the key `active` moves the traffic of `deals`");
-        run.stderr("give the stack a key of its own").run().await;
+        run.stderr("needs a key of its own").run().await;
     }
+    let wrong = Cli::new(&["status", "--check"]).of(&billing).code(3);
+    let wrong = wrong.stderr("follows the same key for the stack `deals`");
+    wrong.any_stdout().run().await;
+    // Who has to go back does not wait for somebody else's config, but says so; here there is nothing to go back to.
+    let back = Cli::new(&["rollback"]).of(&billing).code(1);
+    let back = back.stderr("note: the key `active` moves the traffic of `deals`");
+    back.stderr("the history is empty").run().await;
     let token = "Authorization: Bearer s3cret\r\n";
     let answer = post(&billing, "/stacks/billing/traffic", token, "green").await;
     assert_eq!(answer.status, 409, "{}", answer.text());

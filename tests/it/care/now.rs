@@ -24,6 +24,24 @@ async fn a_production_that_is_another_traefik_is_refused_before_anything_is_chan
     site.is_untouched(load).await;
 }
 
+/// There the marker answers, and nothing else of ours: it says nothing of production.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_production_that_is_the_markers_entrypoint_is_refused_before_anything_is_changed() {
+    let site = Site::start().await;
+    let config = std::fs::read_to_string(site.provider.config()).unwrap();
+    let (_, port) = config.split_once("entryPoint: marker, port: ").unwrap();
+    let (port, _) = port.split_once(' ').unwrap();
+    let ours = format!("http://{}", site.traefik.web());
+    site.reconfigure(&ours, &format!("http://127.0.0.1:{port}"));
+    let load = site.load().await;
+    let run = site.flip(&["--timeout", "5"]).code(3);
+    run.stderr("production is not where the traffic of this stack goes now")
+        .stderr("nothing was changed")
+        .run()
+        .await;
+    site.is_untouched(load).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_production_of_the_other_color_is_refused_before_anything_is_changed() {
     let site = Site::start().await;

@@ -88,7 +88,7 @@ async fn to_a_color_of_which_nobody_is_there_it_refuses() {
     for flags in [&["rollback"][..], &["rollback", "--dry-run"]] {
         site.command(flags)
             .code(3)
-            .stderr("refused: nobody is there to take the traffic: no server of blue takes a connection (http://")
+            .stderr("refused: nobody is there to take the traffic: no server of api in blue takes a connection (http://")
             .stderr("Connection refused")
             .stderr("nothing was changed")
             .stderr("--no-verify")
@@ -102,9 +102,14 @@ async fn to_a_color_of_which_nobody_is_there_it_refuses() {
     report.assert_all(now, "green");
     report.assert_no_failures();
 
-    // One of them is somebody, however unwell.
+    // One of several services is not enough; each is somebody, however unwell.
     site.services[1].restart("blue").await;
-    site.services[1].set_healthy("blue", false);
+    let refused = site.command(&["rollback"]).code(3);
+    refused.stderr("in blue takes a connection").run().await;
+    for service in &mut site.services {
+        service.restart("blue").await;
+        service.set_healthy("blue", false);
+    }
     let back = site.command(&["rollback"]).stdout("green → blue");
     back.run().await;
     site.flip(&["--no-verify"])
@@ -128,12 +133,12 @@ async fn where_nobody_is_there_now_either_it_goes_back() {
     };
     elsewhere("blue");
     let back = site.command(&["rollback", "--dry-run"]).code(3);
-    back.stderr("no server of blue takes a connection (http://elsewhere.invalid")
+    back.stderr("in blue takes a connection (http://elsewhere.invalid")
         .run()
         .await;
     elsewhere("green");
     let back = site.command(&["rollback", "--dry-run"]).any_stdout();
-    back.stderr("note: from here, no server of blue takes a connection")
+    back.stderr("note: from here, no server of api in blue takes a connection")
         .run()
         .await;
 }
