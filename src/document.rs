@@ -14,7 +14,7 @@ pub(crate) mod preview;
 pub(crate) mod share;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -86,7 +86,11 @@ pub fn render(
 
 /// What each stack of one config has contributed to its last document: a change of one among many renders that one.
 #[derive(Debug, Default)]
-pub struct Parts(BTreeMap<String, (Traffic, Part)>);
+pub struct Parts {
+    stacks: BTreeMap<String, (Traffic, Part)>,
+    /// The marker's routers, around the revision.
+    markers: Option<Vec<Vec<u8>>>,
+}
 
 impl Parts {
     /// As [`render`]; always for the same config.
@@ -112,30 +116,36 @@ impl Parts {
             let traffic = traffic
                 .get(name)
                 .map_or_else(|| Cow::Owned(first()), Cow::Borrowed);
-            let known = self.0.get(name);
+            let known = self.stacks.get(name);
             if known.is_none_or(|(before, _)| before != &*traffic) {
                 let part = Part::render(name, stack, &traffic);
-                self.0.insert(name.clone(), (traffic.into_owned(), part));
+                let known = (traffic.into_owned(), part);
+                self.stacks.insert(name.clone(), known);
             }
         }
-        let parts = || self.0.values().map(|(_, part)| part);
+        let markers = self.markers.get_or_insert_with(|| {
+            let stacks = config.stacks.iter().filter(|(name, _)| those(name));
+            marker::pieces(&match Place::configured(config) {
+                Some(place) => [place].into(),
+                None => stacks
+                    .flat_map(|(_, stack)| Place::of_stack(stack))
+                    .collect(),
+            })
+        });
+        let parts = || self.stacks.values().map(|(_, part)| part);
         let verbatim = |map| entries(&verbatim(&config.traefik, map));
         let routers = list(verbatim("routers"), parts().map(|part| &part.routers));
         let services = list(verbatim("services"), parts().map(|part| &part.services));
-        let places = match Place::configured(config) {
-            Some(place) => [place].into(),
-            None => parts().flat_map(|part| &part.markers).cloned().collect(),
-        };
-        assemble(config, routers, &services, &places, certificate)
+        assemble(config, routers, &services, markers, certificate)
     }
 }
 
-/// The document of these routers and services, with markers in these places.
+/// The document of these routers and services, and of the marker's routers.
 fn assemble(
     config: &Config,
     routers: Vec<u8>,
     services: &[u8],
-    places: &BTreeSet<Place>,
+    markers: &[Vec<u8>],
     certificate: Option<&Certificate>,
 ) -> Document {
     let mut rest = Vec::with_capacity(services.len() + 4096);
@@ -159,8 +169,9 @@ fn assemble(
     add(&mut rest, &others.collect::<BTreeMap<_, _>>());
     rest.push(b'}');
 
-    let revision = Revision::of(&[BEGIN, &routers, &rest, &marker::hashed(places)]);
-    let routers = list(routers, [&marker::render(places, &revision)].into_iter());
+    let revision = Revision::of(&[BEGIN, &routers, &rest, &markers.concat()]);
+    let markers = markers.join(revision.as_str().as_bytes());
+    let routers = list(routers, [&markers].into_iter());
     Document {
         bytes: [BEGIN, &routers, &rest].concat().into(),
         revision,

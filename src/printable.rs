@@ -17,11 +17,12 @@ pub struct Printable<'a>(pub &'a str);
 
 impl Display for Printable<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for c in secret::without(self.0).chars() {
-            if is_printable(c) {
-                f.write_char(c)?;
-            } else {
-                write!(f, "{}", c.escape_default())?;
+        for run in secret::without(self.0).split_inclusive(|c| !is_printable(c)) {
+            match run.char_indices().next_back() {
+                Some((end, c)) if !is_printable(c) => {
+                    write!(f, "{}{}", &run[..end], c.escape_default())?;
+                }
+                _ => f.write_str(run)?,
             }
         }
         Ok(())
@@ -30,8 +31,9 @@ impl Display for Printable<'_> {
 
 /// Whether a character shows itself, and changes nothing but its own place.
 pub fn is_printable(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c,
+    matches!(c, ' '..='~')
+        || !c.is_control()
+            && !matches!(c,
             // Line and paragraph separator; notes between lines.
             '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}'
             // What a font draws nothing for, as Unicode says (Default_Ignorable_Code_Point): bidirectional marks,

@@ -4,14 +4,11 @@
 //! Where the config names a `marker`, there is one on its entrypoint, for every instance to be asked. Else there is one
 //! wherever the stacks' own routers are, for a host that nobody has: whoever reaches production can ask there.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::Revision;
-use super::json::entries;
-use super::model::Router;
+use super::json::to_json;
 use crate::config::{Config, Stack};
 
 /// The path, before the revision, that the marker's router answers with 418.
@@ -86,42 +83,42 @@ fn name(index: usize) -> String {
     }
 }
 
-/// What the revision says of the places: the routers, but for the revision itself.
-pub(super) fn hashed(places: &BTreeSet<Place>) -> Vec<u8> {
-    routers(places, "")
-}
-
-/// The routers of a document with this revision, as the entries of a JSON object.
-pub(super) fn render(places: &BTreeSet<Place>, revision: &Revision) -> Vec<u8> {
-    routers(places, revision.as_str())
-}
-
-fn routers(places: &BTreeSet<Place>, revision: &str) -> Vec<u8> {
-    let places = places.iter().enumerate();
-    let named = places.map(|(index, place)| (name(index), router(place, revision)));
-    entries(&named.collect::<BTreeMap<_, _>>())
-}
-
-fn router<'a>(place: &'a Place, revision: &str) -> Router<'a> {
-    let path = format!("Path(`{MARKER_PATH}{revision}`)");
-    let mut rest = Map::new();
-    if place.tls {
-        rest.insert("tls".to_owned(), json!({}));
+/// The routers of a document, as the entries of a JSON object: the pieces between which its revision stands, once in
+/// each router.
+pub(super) fn pieces(places: &BTreeSet<Place>) -> Vec<Vec<u8>> {
+    let mut pieces = vec![Vec::new()];
+    for (index, place) in places.iter().enumerate() {
+        let [before, after] = router(place);
+        let comma = if index == 0 { "" } else { "," };
+        let begin = format!("{comma}\"{}\":{before}", name(index));
+        pieces[index].extend_from_slice(begin.as_bytes());
+        pieces.push(after.into_bytes());
     }
-    let rule = match place.host {
-        Some(host) => {
-            rest.insert("priority".to_owned(), PRIORITY.into());
-            format!("Host(`{host}`) && {path}")
-        }
-        None => path,
+    pieces
+}
+
+/// The JSON of a router before the revision, and after it.
+fn router(place: &Place) -> [String; 2] {
+    let entry_points = match &*place.entry_points {
+        [] => String::new(),
+        names => format!(
+            "\"entryPoints\":{},",
+            String::from_utf8_lossy(&to_json(&names))
+        ),
     };
-    Router {
-        entry_points: &place.entry_points,
-        rule: rule.into(),
+    let (host, priority) = match place.host {
+        Some(host) => (
+            format!("Host(`{host}`) && "),
+            format!(",\"priority\":{PRIORITY}"),
+        ),
+        None => Default::default(),
+    };
+    let tls = if place.tls { ",\"tls\":{}" } else { "" };
+    [
+        format!("{{{entry_points}\"rule\":\"{host}Path(`{MARKER_PATH}"),
         // Traefik's own service that answers 418 to everything.
-        service: "noop@internal".to_owned(),
-        rest: Cow::Owned(rest),
-    }
+        format!("`)\",\"service\":\"noop@internal\"{priority}{tls}}}"),
+    ]
 }
 
 #[cfg(test)]

@@ -1,22 +1,20 @@
 //! What one stack contributes to the document.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::json::entries;
-use super::marker::Place;
 use super::model::{Child, LoadBalancer, Router, TraefikService, Weighted};
 use super::preview;
 use crate::color::Color;
 use crate::config::{Servers, Service, Stack};
 use crate::traffic::Traffic;
 
-/// The routers and the services of one stack, each as the entries of a JSON object, and where its markers are.
+/// The routers and the services of one stack, each as the entries of a JSON object.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) routers: Vec<u8>,
     pub(super) services: Vec<u8>,
-    pub(super) markers: BTreeSet<Place>,
 }
 
 impl Part {
@@ -30,7 +28,6 @@ impl Part {
         Self {
             routers: entries(&routers),
             services: entries(&services),
-            markers: Place::of_stack(stack),
         }
     }
 }
