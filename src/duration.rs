@@ -11,19 +11,30 @@ const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 ///
 /// What is wrong with it.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let duration = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?,
-        Err(_) => {
-            let span: jiff::SignedDuration = text
-                .parse()
-                .map_err(|error: jiff::Error| error.to_string())?;
-            Duration::try_from(span).map_err(|_| "a duration can't be negative".to_owned())?
-        }
-    };
-    if duration > LONGEST {
-        return Err("a duration can't be longer than a year".to_owned());
+    if let Ok(seconds) = text.parse() {
+        return of_seconds(seconds);
     }
-    Ok(duration)
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|error: jiff::Error| error.to_string())?;
+    let span = Duration::try_from(span).map_err(|_| "a duration can't be negative".to_owned())?;
+    bounded(span)
+}
+
+/// A duration of so many seconds, of at most a year.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn of_seconds(seconds: f64) -> Result<Duration, String> {
+    bounded(Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?)
+}
+
+fn bounded(duration: Duration) -> Result<Duration, String> {
+    match duration > LONGEST {
+        true => Err("a duration can't be longer than a year".to_owned()),
+        false => Ok(duration),
+    }
 }
 
 #[cfg(test)]
@@ -45,6 +56,7 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
+        assert!(of_seconds(1e19).is_err());
         let _ = std::time::Instant::now() + LONGEST * 4;
     }
 }

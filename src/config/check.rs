@@ -140,9 +140,7 @@ fn steps(
 /// A time limit, which is above zero.
 pub(super) fn time(raw: RawDuration, path: &Path, resolver: &mut Resolver<'_>) -> Duration {
     let parsed = match raw {
-        RawDuration::Seconds(seconds) => {
-            Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
-        }
+        RawDuration::Seconds(seconds) => duration::of_seconds(seconds),
         RawDuration::Text(text) => duration::parse(&text),
     };
     match parsed {

@@ -16,6 +16,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("{ name: x, command: y, on: [production] }", "checks[0].on | the stack does not say where production is", "production: http://127.0.0.1:80"),
     ("{ name: x, command: y, on: [prod] }", "checks[0].on[0] | expected `color` or `production`, found `prod`", ""),
     ("{ name: x, command: y, timeout: 0 }", "checks[0].timeout | this is no time limit", "10s"),
+    ("{ name: x, command: y, timeout: 1e19 }", "checks[0].timeout | this is no time limit: a duration can't be longer than a year", "10s"),
     ("{ name: x, command: y, timeout: soon }", "checks[0].timeout | this is no time limit", "10s"),
     ("{ name: x, comand: y }", "checks[0].comand | unknown key `comand`", "did you mean `command`?"),
     ("{ name: x, steps: [{ service: aa, path: / }] }", "steps[0].service | the stack has no service `aa`", "did you mean `a`?"),
