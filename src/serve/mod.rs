@@ -35,8 +35,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -94,6 +94,8 @@ pub struct Shared {
     pub stopping: watch::Sender<bool>,
     /// Polls that were answered.
     pub polls: AtomicU64,
+    /// When the log was last told that a poll showed no token.
+    pub refusal_told: Mutex<Option<Instant>>,
     /// Connections that are open.
     pub connections: AtomicU64,
 }
@@ -135,6 +137,7 @@ pub async fn run(
         tls,
         stopping: watch::Sender::new(false),
         polls: AtomicU64::new(0),
+        refusal_told: Mutex::default(),
         connections: AtomicU64::new(0),
     });
 

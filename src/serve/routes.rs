@@ -12,8 +12,9 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -30,6 +31,9 @@ use crate::state::{NoShare, SHARES, Share};
 
 /// The header by which an instance says who it is, set by Traefik's `providers.http.headers`.
 const INSTANCE_HEADER: &str = "x-traefik-instance";
+
+/// How often the log is told of polls without a token.
+const REFUSAL_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// The longest name of an instance, in bytes.
 const MAX_INSTANCE_NAME: usize = 128;
@@ -75,6 +79,9 @@ pub async fn answer(
         return Ok(not_allowed(path, "GET, HEAD"));
     }
     if guarded && !shared.access.may_read(request.headers()) {
+        if share.is_some() || path == "/traefik" {
+            tell_refusal(shared, peer);
+        }
         return Ok(access::unauthorized());
     }
     let share = match share.map(|names| shared.state.share(names)).transpose() {
@@ -135,6 +142,22 @@ fn no_share(error: &NoShare) -> Answer {
         NoShare::TooMany => StatusCode::SERVICE_UNAVAILABLE,
     };
     plain(status, &error.to_string())
+}
+
+/// A Traefik that shows no token stays on what it has, and only its own log says so: ours does too, now and then.
+fn tell_refusal(shared: &Shared, peer: SocketAddr) {
+    let mut told = shared
+        .refusal_told
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if told.is_none_or(|told| told.elapsed() >= REFUSAL_TOLD_EVERY) {
+        *told = Some(Instant::now());
+        tracing::warn!(
+            address = %peer.ip(),
+            "a poll is refused, because it shows no read token or a wrong one: where that is a Traefik, set its \
+             providers.http.headers.Authorization"
+        );
+    }
 }
 
 /// A poll of Traefik's HTTP provider, for the whole document or a share of it.

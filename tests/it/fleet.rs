@@ -194,6 +194,7 @@ async fn with_a_token_only_who_shows_it_is_an_instance() {
             assert_eq!(poller.poll(headers).await.status, 401);
         }
     }
+    assert_eq!(provider.log().count("a poll is refused"), 1, "said once");
     let seen = seen_from_the_store(&provider).await;
     assert_eq!(seen["instances"], serde_json::json!([]));
     let mut poller = Poller::connect(provider.address()).await;
