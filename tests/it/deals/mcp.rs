@@ -26,15 +26,27 @@ const LOST_AFTER: Duration = Duration::from_secs(3);
 
 type Client = RunningService<RoleClient, ()>;
 
+/// Asks, and once more where the answer is lost: of what changes nothing. With a session, about one answer of a thousand
+/// is lost on its way through Traefik: it cuts a stream now and then, and resuming that does not always bring the answer.
+async fn surely<T>(ask: impl AsyncFn() -> T) -> T {
+    match tokio::time::timeout(LOST_AFTER, ask()).await {
+        Ok(answer) => answer,
+        Err(_) => ask().await,
+    }
+}
+
 /// A client through Traefik, that either makes a session or does without.
 async fn client(site: &Site, lifecycle: ClientLifecycleMode) -> Client {
     let web = site.traefik.web();
-    // Not every system resolves names below localhost.
-    let http = reqwest::Client::builder().no_proxy().resolve(HOST, web);
-    let url = format!("http://{HOST}:{}/mcp", web.port());
-    let config = StreamableHttpClientTransportConfig::with_uri(url);
-    let transport = StreamableHttpClientTransport::with_client(http.build().unwrap(), config);
-    let client = ().serve_with_lifecycle(transport, lifecycle).await;
+    let client = surely(async || {
+        // Not every system resolves names below localhost.
+        let http = reqwest::Client::builder().no_proxy().resolve(HOST, web);
+        let url = format!("http://{HOST}:{}/mcp", web.port());
+        let config = StreamableHttpClientTransportConfig::with_uri(url);
+        let transport = StreamableHttpClientTransport::with_client(http.build().unwrap(), config);
+        ().serve_with_lifecycle(transport, lifecycle.clone()).await
+    });
+    let client = client.await;
     client.unwrap_or_else(|error| panic!("{error}\n{}", site.blue.mcp.log()))
 }
 
@@ -59,8 +71,7 @@ async fn try_call(
 
 /// The structured result of a call that is to succeed.
 ///
-/// With a session, about one answer of a thousand is lost on its way through Traefik: it cuts a stream now and then, and
-/// resuming that does not always bring the answer. A careful client then asks what has become of the deal.
+/// Where the answer is [lost](surely), a careful client asks what has become of the deal.
 async fn call(client: &Client, tool: &'static str, arguments: Value) -> Value {
     let asked = json!({"id": arguments["id"]});
     let first = tokio::time::timeout(LOST_AFTER, try_call(client, tool, arguments.clone())).await;
@@ -135,7 +146,9 @@ async fn every_tool_works_on_both_colors() {
             let client = client(&site, lifecycle).await;
             let who = who(&client);
             assert!(who.contains(color) && who.contains(version), "{who}");
-            let tools = client.list_all_tools().await.unwrap();
+            let tools = surely(async || client.list_all_tools().await)
+                .await
+                .unwrap();
             let mut names: Vec<_> = tools.iter().map(|tool| tool.name.as_ref()).collect();
             names.sort_unstable();
             assert_eq!(
@@ -154,15 +167,15 @@ async fn every_tool_works_on_both_colors() {
 
             // What the API refuses is the tool's error, in the API's words; the client may go on.
             let approval = json!({"id": id, "approver": "ann", "note": "fine"});
-            let refused = try_call(&client, "approve_deal", approval.clone())
-                .await
-                .unwrap();
+            let refused =
+                surely(async || try_call(&client, "approve_deal", approval.clone()).await);
+            let refused = refused.await.unwrap();
             assert_eq!(refused.is_error, Some(true), "{refused:?}");
             let words = format!("{refused:?}");
             assert!(words.contains("a draft deal can't be approved"), "{words}");
-            let missing = try_call(&client, "show_deal", json!({"id": 4711}))
-                .await
-                .unwrap();
+            let missing = json!({"id": 4711});
+            let missing = surely(async || try_call(&client, "show_deal", missing.clone()).await);
+            let missing = missing.await.unwrap();
             assert_eq!(missing.is_error, Some(true), "{missing:?}");
 
             let submitted = call(&client, "submit_deal", json!({"id": id})).await;
