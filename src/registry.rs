@@ -254,8 +254,8 @@ pub struct DisabledRouter {
 /// What a provider that runs serves of a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The traffic, as its report says it.
-    pub traffic: String,
+    /// The traffic, as its report says it; or why that can't be read.
+    pub traffic: Result<String, String>,
     /// Since when somebody's choice of it has been in force, by the store's clock; none where nobody chose it.
     pub since: Option<Timestamp>,
 }
@@ -266,7 +266,10 @@ impl Peer {
         let runs = !report.stopped && age < STOPPED_AFTER;
         let since = report.since;
         let traffic = report.traffic.filter(|_| runs)?;
-        Some(Self { traffic, since })
+        Some(Self {
+            traffic: Ok(traffic),
+            since,
+        })
     }
 }
 

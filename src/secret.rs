@@ -10,8 +10,25 @@ use std::sync::{PoisonError, RwLock};
 /// Shorter values are not looked for: they would be found in words that are none.
 const SHORTEST: usize = 6;
 
-/// What in a variable's name says that its value is secret.
-const SECRET: [&str; 6] = ["PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL"];
+/// A word of a variable's name that ends so says that its value is secret.
+const SECRET: [&str; 6] = [
+    "PASSWD",
+    "PASSWORD",
+    "PASSPHRASE",
+    "SECRET",
+    "TOKEN",
+    "CREDENTIALS",
+];
+
+/// So does a last word `KEY` after one of these; other keys are names.
+const SECRET_KEYS: [&str; 6] = [
+    "ACCESS",
+    "API",
+    "ENCRYPTION",
+    "PRIVATE",
+    "SECRET",
+    "SIGNING",
+];
 
 /// The values, the longest first, each with what is shown in its place.
 static KNOWN: RwLock<Vec<(String, String)>> = RwLock::new(Vec::new());
@@ -32,11 +49,26 @@ pub fn keep(value: &str, instead: &str) {
 /// A variable of the environment, remembered where its name says that it is secret.
 pub fn variable(name: &str) -> Option<String> {
     let value = std::env::var(name).ok()?;
-    let upper = name.to_ascii_uppercase();
-    if SECRET.iter().any(|word| upper.contains(word)) {
+    if is_secret(name) {
         keep(&value, &format!("${{{name}}}"));
     }
     Some(value)
+}
+
+/// Whether a variable's name says that its value is secret.
+fn is_secret(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let words: Vec<_> = upper.split('_').collect();
+    match words.as_slice() {
+        // Where it is, not what it is.
+        [.., "FILE" | "PATH" | "DIR"] => false,
+        // The working directory's variable is just `PWD`.
+        [_, .., "PWD" | "PASS"] => true,
+        [.., what, "KEY"] if SECRET_KEYS.contains(what) => true,
+        words => words
+            .iter()
+            .any(|word| SECRET.iter().any(|secret| word.ends_with(secret))),
+    }
 }
 
 /// A text without what is secret.
@@ -54,6 +86,36 @@ pub fn without(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_is_secret_by_its_name() {
+        for name in [
+            "DB_PASSWORD",
+            "PGPASSWORD",
+            "redis_pass",
+            "DB_PWD",
+            "GITHUB_TOKEN",
+            "CLIENT_SECRET",
+            "SECRET_KEY_BASE",
+            "AWS_SECRET_ACCESS_KEY",
+            "API_KEY",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in [
+            "PWD",
+            "OLDPWD",
+            "KEY",
+            "REDIS_KEY",
+            "ACTIVE_KEY",
+            "DB_PASSWORD_FILE",
+            "TOKEN_PATH",
+            "COMPASS_URL",
+            "PORT",
+        ] {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
 
     #[test]
     fn what_is_known_is_taken_out_in_every_form() {

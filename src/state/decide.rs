@@ -269,7 +269,14 @@ impl Peers {
             None => &[],
         };
         for peer in served {
-            let traffic = match Traffic::parse(peer.traffic.as_bytes(), &stack.colors) {
+            let told = match &peer.traffic {
+                Ok(told) => told,
+                Err(why) => {
+                    silent.push(Beside::Peers(Unreadable(why.clone())));
+                    continue;
+                }
+            };
+            let traffic = match Traffic::parse(told.as_bytes(), &stack.colors) {
                 Ok(traffic) => traffic,
                 Err(error) => {
                     silent.push(Beside::Peer(error));

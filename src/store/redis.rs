@@ -353,7 +353,7 @@ impl Connection {
         let registries = self.registries(keys).await?.into_iter();
         let peers = registries.map(|registry| {
             let (now, reports) = registry?;
-            peers(now, &reports)
+            Ok(peers(now, &reports))
         });
         Ok(peers.collect())
     }
@@ -390,7 +390,7 @@ fn registry(time: RedisResult<Value>, fields: RedisResult<Value>) -> RedisResult
 }
 
 /// What the providers that run serve, by their reports.
-fn peers(now: u64, reports: &Fields) -> Result<Vec<Peer>, StoreError> {
+fn peers(now: u64, reports: &Fields) -> Vec<Peer> {
     let mut peers = Vec::new();
     for (provider, report) in reports {
         // What is in one that has stopped makes no difference.
@@ -398,11 +398,14 @@ fn peers(now: u64, reports: &Fields) -> Result<Vec<Peer>, StoreError> {
         if stopped || is_list_field(provider) {
             continue;
         }
-        let Some((report, age)) = stamped(report, now) else {
-            let message = format!("the report of provider `{provider}` can't be read");
-            return Err(StoreError::refused(message));
-        };
-        peers.extend(Peer::of(report, age));
+        match stamped(report, now) {
+            Some((report, age)) => peers.extend(Peer::of(report, age)),
+            // It hides none of the others.
+            None => peers.push(Peer {
+                traffic: Err(format!("the report of provider `{provider}` can't be read")),
+                since: None,
+            }),
+        }
     }
-    Ok(peers)
+    peers
 }

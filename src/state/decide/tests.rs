@@ -56,7 +56,7 @@ fn recorded(to: &str, since: i64) -> Recorded {
 
 fn peer(traffic: &str, since: Option<i64>) -> Peer {
     Peer {
-        traffic: traffic.to_owned(),
+        traffic: Ok(traffic.to_owned()),
         since: since.map(at),
     }
 }
@@ -146,7 +146,10 @@ impl Case {
             choices.extend(parse(&newest.entry.to).map(|traffic| (newest.at, traffic)));
         }
         for peer in self.peers.iter().flatten().flatten() {
-            choices.extend(peer.since.zip(parse(&peer.traffic)));
+            choices.extend(
+                peer.since
+                    .zip(parse(peer.traffic.as_deref().unwrap_or_default())),
+            );
         }
         choices
     }
@@ -160,7 +163,10 @@ impl Case {
             Err(_) => 1,
         };
         let peers = match &self.peers {
-            Some(Ok(peers)) => peers.iter().map(|peer| bad(&peer.traffic)).sum(),
+            Some(Ok(peers)) => peers
+                .iter()
+                .map(|peer| bad(peer.traffic.as_deref().unwrap_or_default()))
+                .sum(),
             Some(Err(_)) => 1,
             None => 0,
         };
@@ -178,7 +184,7 @@ impl Case {
         let unchosen = peers.filter(|peer| peer.since.is_none());
         let parse = |text: &str| Traffic::parse(text.as_bytes(), &stack().colors).ok();
         unchosen
-            .filter_map(|peer| parse(&peer.traffic))
+            .filter_map(|peer| parse(peer.traffic.as_deref().unwrap_or_default()))
             .map(|traffic| traffic.to_string())
             .collect()
     }
@@ -581,6 +587,22 @@ fn what_the_key_tells_is_newer_than_what_it_takes_the_place_of() {
     assert_eq!(since(&form), (at(10), String::new()));
 }
 
+/// One report that can't be read hides none of the others; where they know of no choice, nothing is known.
+#[test]
+fn a_report_that_cannot_be_read_hides_no_other() {
+    let unreadable = || Peer {
+        traffic: Err("the report of provider `x` can't be read".to_owned()),
+        since: None,
+    };
+    let mut case = Case::new();
+    case.peers = Some(Ok(vec![unreadable(), peer("green", Some(10))]));
+    let Decision { state, problem, .. } = case.decide();
+    assert_eq!(state.unwrap().traffic.to_string(), "green");
+    assert!(problem.unwrap().to_string().contains("can't be read"));
+    case.peers = Some(Ok(vec![unreadable()]));
+    assert_eq!(case.decide().state, None);
+}
+
 fn any_traffic() -> impl Strategy<Value = &'static str> {
     select(&[
         "blue",
@@ -672,7 +694,7 @@ proptest! {
         for _ in 0..3 {
             let states = both.each_ref().map(|case| case.decide().state);
             let peers = states.iter().flatten().map(|state| Peer {
-                traffic: state.traffic.to_string(),
+                traffic: Ok(state.traffic.to_string()),
                 since: state.chosen_since(),
             });
             let peers: Vec<_> = peers.collect();
