@@ -9,14 +9,15 @@ use super::care::talk_unless_quiet;
 use super::change::{Change, ChangeFlags};
 use super::interrupt::Interrupt;
 use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, talk};
-use crate::config::Stack;
+use crate::color::Color;
+use crate::config::{Service, Stack};
 use crate::history;
 use crate::traffic::{Traffic, is_same};
 use crate::verify::presence;
 
 /// Goes back to the traffic that the history says was before, without checking anything first.
 ///
-/// It refuses one thing: to send a service from somebody to nobody, to a color in which no server of it takes a
+/// It refuses one thing: to send everybody from somebody to nobody, to a color of which no server of its own takes a
 /// connection, as after `deploy --stop-old`. It looks for that for 1.5 s at most, and not at all with --no-verify.
 ///
 /// Twice in a row it is back where it was; but after a flip that went back by itself there is nothing left to go back to.
@@ -113,7 +114,7 @@ impl Rollback {
     }
 }
 
-/// Refuses where a service would go from somebody to nobody.
+/// Refuses where everybody would go from somebody to nobody.
 async fn somebody_is_there(
     common: &Common,
     stack: &Stack,
@@ -135,19 +136,32 @@ async fn somebody_is_there(
         let mut now = now.iter();
         now.all(|(_, presence)| presence.absent.contains_key(service))
     };
+    // What both colors share is there whether or not the color is.
+    let is_own = |color: &Color, service: &Service| {
+        let mut now = now.iter();
+        now.all(|(other, _)| service.servers.get(other) != service.servers.get(color))
+    };
     for (color, presence) in &to {
-        for (service, why) in &presence.absent {
-            let what = format!("no server of {service} in {color} takes a connection ({why})");
-            if is_gone(service) {
-                // It is down, or out of this host's reach, in both: it gets no worse.
-                talk_unless_quiet(common, &format!("note: from here, {what}"));
-                continue;
-            }
+        let services = stack.services.iter();
+        let mut own = services.filter(|(_, service)| is_own(color, service));
+        let is_empty = own.all(|(name, _)| presence.absent.contains_key(name.as_str()));
+        let gone = presence
+            .absent
+            .iter()
+            .find(|(service, _)| !is_gone(service));
+        let what = |(service, why): (&&str, &String)| {
+            format!("no server of {service} in {color} takes a connection ({why})")
+        };
+        if let (true, Some(gone)) = (is_empty, gone) {
+            let what = what(gone);
             let message =
                 format!("refused: nobody is there to take the traffic: {what}{NOTHING_CHANGED}");
             return Err(Failure::new(Exit::Refused, message).hint(format!(
                 "bring {color} up first, then `bluegreen flip {color}`; or go there all the same with --no-verify"
             )));
+        }
+        for absent in &presence.absent {
+            talk_unless_quiet(common, &format!("note: from here, {}", what(absent)));
         }
         if !presence.unknown.is_empty() {
             let services = presence.unknown.join(", ");

@@ -162,7 +162,9 @@ async fn rollback_during_a_verification_works_at_once_and_ends_the_flip() {
         .start();
     run.says("waiting for health api").await;
     let back = site.command(&["rollback"]).stdout("green → blue");
-    back.run().await;
+    back.stderr("note: from here, no server of api in blue")
+        .run()
+        .await;
     site.services[0].restart("blue").await;
     run.end().await;
     assert_eq!(site.key().await, "blue");

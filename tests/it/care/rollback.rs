@@ -102,16 +102,20 @@ async fn to_a_color_of_which_nobody_is_there_it_refuses() {
     report.assert_all(now, "green");
     report.assert_no_failures();
 
-    // One of several services is not enough; each is somebody, however unwell.
-    site.services[1].restart("blue").await;
+    // What both colors share is nobody of blue's.
+    let [green, blue] = ["green", "blue"].map(|color| site.services[1].url(color));
+    site.reconfigure(&blue, &green);
     let refused = site.command(&["rollback"]).code(3);
     refused.stderr("in blue takes a connection").run().await;
-    for service in &mut site.services {
-        service.restart("blue").await;
-        service.set_healthy("blue", false);
-    }
+    site.reconfigure(&green, &blue);
+
+    // One of them is somebody, however unwell; what is missing is told.
+    site.services[1].restart("blue").await;
+    site.services[1].set_healthy("blue", false);
     let back = site.command(&["rollback"]).stdout("green → blue");
-    back.run().await;
+    back.stderr("note: from here, no server of api in blue takes a connection")
+        .run()
+        .await;
     site.flip(&["--no-verify"])
         .stdout("blue → green")
         .run()
