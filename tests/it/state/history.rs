@@ -117,6 +117,7 @@ async fn a_change_that_was_made_while_nobody_ran_is_there_too() {
     let mut provider = provider(&redis).await;
     redis.cli(&["SET", "active", "green"]).await;
     recorded(&redis, 1).await;
+    reported(&redis, 1, "green").await;
     for memory in [true, false] {
         provider.kill();
         if !memory {
@@ -132,6 +133,7 @@ async fn a_change_that_was_made_while_nobody_ran_is_there_too() {
         assert_eq!(serves_now(&provider).await, to);
         recorded(&redis, if memory { 2 } else { 3 }).await;
         assert_eq!(history(&provider).await[0], [from, to, "outside"]);
+        reported(&redis, if memory { 1 } else { 2 }, to).await;
     }
     // What it found at its start and is told already is nothing new.
     provider.restart().await;
