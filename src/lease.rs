@@ -18,6 +18,10 @@ pub const RENEW_EVERY: Duration = Duration::from_millis(1500);
 /// Who holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
+    /// What tells this holder from any other; empty where an older version has written it. It stands first, where the
+    /// store finds it.
+    #[serde(default)]
+    pub token: String,
     /// Who: `user@host`.
     pub by: String,
     /// Their process.
@@ -32,11 +36,22 @@ impl Lease {
     /// A lease for this process, by whom and for what.
     pub fn new(by: String, what: String) -> Self {
         Self {
+            token: format!("{:016x}", fastrand::u64(..)),
             by,
             pid: std::process::id(),
             what,
             since: Some(Timestamp::now()),
         }
+    }
+
+    /// Whether this is the same holder's, whatever else it says.
+    pub fn is_same(&self, other: &Self) -> bool {
+        !self.token.is_empty() && self.token == other.token
+    }
+
+    /// What stands in its JSON, and in that of no other holder's: in a text a quotation mark has a backslash before it.
+    pub(crate) fn mark(&self) -> String {
+        format!("\"token\":\"{}\"", self.token)
     }
 
     /// As it is in Redis.
@@ -47,6 +62,7 @@ impl Lease {
     /// As it is in Redis; what another version wrote in another form is still somebody's.
     pub(crate) fn of_json(json: &[u8]) -> Self {
         serde_json::from_slice(json).unwrap_or_else(|_| Self {
+            token: String::new(),
             by: "somebody".to_owned(),
             pid: 0,
             what: "a change".to_owned(),
@@ -59,6 +75,7 @@ impl Lease {
 impl fmt::Display for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            token: _,
             by,
             pid,
             what,

@@ -62,6 +62,7 @@ pub(super) fn resolve(raw: RawConfig, complete: bool, resolver: &mut Resolver<'_
             store::history_key(&stack.key),
             store::registry_key(&stack.key),
             store::lease_key(&stack.key),
+            store::rollout_key(&stack.key),
         ];
         if let Some(first) = written.iter().find_map(|key| keys.get(key)) {
             let other = resolver.tree.value_span(&first.key("key"));

@@ -5,6 +5,7 @@
 //! of the runtime, and for a bounded time.
 
 mod disk;
+mod write;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,9 +19,9 @@ use tokio::sync::mpsc;
 
 use disk::{Disk, LOCK};
 
-use super::{Changed, KeyState, Outcome, Reading, StoreError};
+use super::write::{Write, Written};
+use super::{Changed, Kept, KeyState, StoreError, Unreadable};
 use crate::history::Entry;
-use crate::lease::Lease;
 use crate::registry::{Aged, Instance, Peer, Report};
 
 /// How long the disk may take.
@@ -90,16 +91,19 @@ impl Folder {
         Ok(Changed::Anything)
     }
 
-    /// See [`super::Session::set`].
-    pub(super) async fn set(
+    /// See [`super::Session::write`].
+    pub(super) async fn write(&self, key: &str, write: &Write) -> Result<Written, StoreError> {
+        let (key, write) = (key.to_owned(), write.clone());
+        self.locked(move |disk| disk.write(&key, &write)).await
+    }
+
+    /// See [`super::Session::rollouts`].
+    pub(super) async fn rollouts(
         &self,
-        key: &str,
-        expected: &Reading,
-        entry: &Entry,
-    ) -> Result<Outcome, StoreError> {
-        let (key, expected, entry) = (key.to_owned(), expected.clone(), entry.clone());
-        self.write(move |disk| disk.set(&key, &expected, &entry))
-            .await
+        keys: &[String],
+    ) -> Result<BTreeMap<String, Result<Kept, Unreadable>>, StoreError> {
+        let keys = keys.to_owned();
+        self.look(move |disk| disk.rollouts(&keys)).await
     }
 
     /// See [`super::Session::record`].
@@ -110,7 +114,7 @@ impl Folder {
         entry: &Entry,
     ) -> Result<(), StoreError> {
         let (key, value, entry) = (key.to_owned(), value.to_owned(), entry.clone());
-        self.write(move |disk| disk.record(&key, &value, &entry))
+        self.locked(move |disk| disk.record(&key, &value, &entry))
             .await
     }
 
@@ -127,24 +131,7 @@ impl Folder {
         instances: Option<&[Instance]>,
     ) -> Result<bool, StoreError> {
         let (reports, instances) = (reports.to_owned(), instances.map(<[_]>::to_owned));
-        self.write(move |disk| disk.report(&reports, instances.as_deref()))
-            .await
-    }
-
-    /// See [`super::Session::take_lease`].
-    pub(super) async fn take_lease(
-        &self,
-        key: &str,
-        lease: &Lease,
-    ) -> Result<Option<Lease>, StoreError> {
-        let (key, lease) = (key.to_owned(), lease.clone());
-        self.write(move |disk| disk.take_lease(&key, &lease)).await
-    }
-
-    /// See [`super::Session::release_lease`].
-    pub(super) async fn release_lease(&self, key: &str, lease: &Lease) -> Result<(), StoreError> {
-        let (key, lease) = (key.to_owned(), lease.clone());
-        self.write(move |disk| disk.release_lease(&key, &lease))
+        self.locked(move |disk| disk.report(&reports, instances.as_deref()))
             .await
     }
 
@@ -175,7 +162,7 @@ impl Folder {
     }
 
     /// Has something written, under the lock, which is kept for as long as that takes.
-    async fn write<T: Send + 'static>(
+    async fn locked<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Disk) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -3,6 +3,7 @@
 //! - [`address`]: which one, as `--store` gives it;
 //! - [`redis`]: Redis, over TCP, TLS, a unix socket, or found through Sentinel;
 //! - [`mod@file`]: a folder, for one host without Redis;
+//! - [`mod@write`]: what is written in one step;
 //! - [`follow`]: one connection after the other, for ever, that tells what the keys say.
 
 pub mod address;
@@ -10,6 +11,7 @@ pub mod file;
 pub mod follow;
 pub mod redis;
 mod scripts;
+pub mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -21,6 +23,7 @@ use jiff::Timestamp;
 use crate::history::{Entry, Recorded};
 use crate::lease::Lease;
 use crate::registry::{Aged, Instance, Peer, Report};
+use write::{Holder, Write, Written};
 
 /// Which store, as `--store` gives it.
 #[derive(Clone)]
@@ -114,6 +117,17 @@ pub struct KeyState {
     pub at: Timestamp,
 }
 
+/// What is known of the rollout of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its record, or that of the last one, as it was written; none where there is none.
+    pub record: Option<Vec<u8>>,
+    /// Who holds the lease now. One that never runs out is nobody's.
+    pub lease: Option<Lease>,
+    /// When it was read, by the store's clock.
+    pub at: Timestamp,
+}
+
 /// What may have changed in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
@@ -131,6 +145,16 @@ impl Changed {
                 names.contains(key)
                     || names.contains(&history_key(key))
                     || names.contains(&registry_key(key))
+            }
+            Self::Anything => true,
+        }
+    }
+
+    /// Whether the record of a key's rollout, or its lease, may have changed.
+    pub fn concerns_rollout(&self, key: &str) -> bool {
+        match self {
+            Self::Names(names) => {
+                names.contains(&rollout_key(key)) || names.contains(&lease_key(key))
             }
             Self::Anything => true,
         }
@@ -196,6 +220,11 @@ pub fn lease_key(key: &str) -> String {
     beside(key, "lease")
 }
 
+/// The name of the record of the rollout beside a key.
+pub fn rollout_key(key: &str) -> String {
+    beside(key, "rollout")
+}
+
 /// A key that has a hash tag of its own keeps it; else the whole key becomes the tag (Redis Cluster specification,
 /// "Hash tags": the first `{`, and the first `}` after it, with something between).
 fn beside(key: &str, suffix: &str) -> String {
@@ -208,6 +237,14 @@ fn beside(key: &str, suffix: &str) -> String {
     } else {
         format!("{{{key}}}:{suffix}")
     }
+}
+
+/// Why a record is not read.
+fn no_record(key: &str, why: impl fmt::Display) -> Unreadable {
+    let name = rollout_key(key);
+    Unreadable(format!(
+        "`{name}` is no record of a rollout: {why}; the next rollout replaces it"
+    ))
 }
 
 /// Why a history is not read.
@@ -319,6 +356,30 @@ impl Session {
         }
     }
 
+    /// Writes the key with its history, the record of its rollout and the lease, in one step: all that is asked for, or
+    /// nothing where something is not as it must be. In a folder the steps are several, and nobody comes between them.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn write(&mut self, key: &str, write: &Write) -> Result<Written, StoreError> {
+        let lease = write.lease.lease();
+        let lease = lease.map_or(0, |lease| lease.to_json().len());
+        let record = write.record.as_ref().map_or(0, |(_, new)| new.len());
+        for (name, bytes) in [(lease_key(key), lease), (rollout_key(key), record)] {
+            if bytes > write::LONGEST {
+                let most = write::LONGEST;
+                return Err(StoreError::refused(format!(
+                    "`{name}` would have {bytes} bytes, more than {most}"
+                )));
+            }
+        }
+        match self {
+            Self::Redis(connection) => connection.write(key, write).await,
+            Self::File(folder) => folder.write(key, write).await,
+        }
+    }
+
     /// Sets a key if it still holds what was read, and writes the change into the history, in one step.
     ///
     /// # Errors
@@ -330,9 +391,13 @@ impl Session {
         expected: &Reading,
         entry: &Entry,
     ) -> Result<Outcome, StoreError> {
-        match self {
-            Self::Redis(connection) => connection.set(key, expected, entry).await,
-            Self::File(folder) => folder.set(key, expected, entry).await,
+        let write = Write {
+            change: Some((expected.clone(), entry.clone())),
+            ..Write::default()
+        };
+        match self.write(key, &write).await? {
+            Written::Conflict(reading) => Ok(Outcome::Conflict(reading)),
+            _ => Ok(Outcome::Set),
         }
     }
 
@@ -393,10 +458,7 @@ impl Session {
         key: &str,
         lease: &Lease,
     ) -> Result<Option<Lease>, StoreError> {
-        match self {
-            Self::Redis(connection) => connection.take_lease(key, lease).await,
-            Self::File(folder) => folder.take_lease(key, lease).await,
-        }
+        self.lease(key, lease, false).await
     }
 
     /// Gives a lease back, where this is still its holder.
@@ -405,10 +467,51 @@ impl Session {
     ///
     /// Any [`StoreError`].
     pub async fn release_lease(&mut self, key: &str, lease: &Lease) -> Result<(), StoreError> {
-        match self {
-            Self::Redis(connection) => connection.release_lease(key, lease).await,
-            Self::File(folder) => folder.release_lease(key, lease).await,
+        self.lease(key, lease, true).await.map(drop)
+    }
+
+    /// Takes or gives back a lease; gives who else holds it.
+    async fn lease(
+        &mut self,
+        key: &str,
+        lease: &Lease,
+        release: bool,
+    ) -> Result<Option<Lease>, StoreError> {
+        let write = Write {
+            lease: Holder::Held(lease.clone()),
+            release,
+            ..Write::default()
+        };
+        match self.write(key, &write).await? {
+            Written::Held(other) => Ok(Some(other)),
+            _ => Ok(None),
         }
+    }
+
+    /// What is known of the rollout of each key, and has [`changed`](Self::changed) tell of the next change of it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreachable`].
+    pub async fn rollouts(
+        &mut self,
+        keys: &[String],
+    ) -> Result<BTreeMap<String, Result<Kept, Unreadable>>, StoreError> {
+        match self {
+            Self::Redis(connection) => connection.rollouts(keys).await,
+            Self::File(folder) => folder.rollouts(keys).await,
+        }
+    }
+
+    /// What is known of the rollout of one key, as [`rollouts`](Self::rollouts).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreachable`].
+    pub async fn rollout_of(&mut self, key: &str) -> Result<Result<Kept, Unreadable>, StoreError> {
+        let mut rollouts = self.rollouts(&[key.to_owned()]).await?;
+        let nothing = || StoreError::Unreachable(format!("it says nothing about `{key}`"));
+        rollouts.remove(key).ok_or_else(nothing)
     }
 
     /// The reports of all providers, and has [`changed`](Self::changed) tell of the next one.
@@ -437,6 +540,7 @@ mod tests {
         assert_eq!(history_key("active"), "{active}:history");
         assert_eq!(registry_key("{deals}:active"), "{deals}:active:instances");
         assert_eq!(history_key("a{}b"), "{a{}b}:history");
+        assert_eq!(rollout_key("active"), "{active}:rollout");
     }
 
     #[test]

@@ -5,7 +5,9 @@
 
 mod error;
 mod form;
+mod kept;
 mod read;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -18,15 +20,13 @@ use redis::{
 use tokio::sync::mpsc;
 
 use error::{is_broken, is_down, read_error, unreachable, write_error};
-use form::{age, fields, invalidated, is_list_field, list_field, stamped};
+use form::{age, invalidated, is_list_field, list_field, stamped};
 
 use super::address::{Address, elsewhere};
-use super::scripts::{RECORD, RELEASE_LEASE, REPORT, SET, TAKE_LEASE};
-use super::{Changed, Outcome, Reading, StoreError, history_key, lease_key, registry_key};
+use super::scripts::{RECORD, REPORT};
+use super::{Changed, StoreError, history_key, registry_key};
 use crate::history::{self, Entry};
-use crate::lease::{self, Lease};
 use crate::registry::{Aged, Instance, Peer, Report, STOPPED_AFTER};
-use crate::traffic::MAX_LENGTH;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -195,53 +195,6 @@ impl Connection {
         }
     }
 
-    /// See [`super::Session::set`].
-    pub(super) async fn set(
-        &mut self,
-        key: &str,
-        expected: &Reading,
-        entry: &Entry,
-    ) -> Result<Outcome, StoreError> {
-        let (kind, value): (_, &[u8]) = match expected {
-            Reading::Missing => ("missing", b""),
-            Reading::Value(value) => ("value", value),
-            Reading::WrongType(_) => ("wrong type", b""),
-            Reading::TooLong(_) => ("too long", b""),
-        };
-        let mut eval = redis::cmd("EVAL");
-        eval.arg(SET).arg(2).arg(key).arg(history_key(key));
-        eval.arg(kind).arg(value).arg(&entry.to).arg(history::KEPT);
-        eval.arg(MAX_LENGTH);
-        for (field, value) in fields(entry) {
-            eval.arg(field).arg(value);
-        }
-        let answer: Vec<Value> = eval
-            .query_async(&mut self.redis)
-            .await
-            .map_err(write_error)?;
-        match answer.as_slice() {
-            [Value::Int(1), Value::BulkString(error)] => {
-                if !error.is_empty() {
-                    let error = String::from_utf8_lossy(error);
-                    tracing::warn!(%error, "the key is set, but the history could not be written");
-                }
-                Ok(Outcome::Set)
-            }
-            [_, Value::BulkString(kind), Value::BulkString(value)] => {
-                Ok(Outcome::Conflict(match kind.as_slice() {
-                    b"missing" => Reading::Missing,
-                    b"value" => Reading::Value(value.clone()),
-                    b"too long" => {
-                        let length = std::str::from_utf8(value).ok();
-                        Reading::TooLong(length.and_then(|it| it.parse().ok()).unwrap_or_default())
-                    }
-                    _ => Reading::WrongType("the key holds no string".to_owned()),
-                }))
-            }
-            other => Err(StoreError::Unknown(format!("redis answered {other:?}"))),
-        }
-    }
-
     /// See [`super::Session::record`].
     pub(super) async fn record(
         &mut self,
@@ -299,35 +252,6 @@ impl Connection {
             }
         }
         failed.map_or(Ok(listed), Err)
-    }
-
-    /// See [`super::Session::take_lease`].
-    pub(super) async fn take_lease(
-        &mut self,
-        key: &str,
-        lease: &Lease,
-    ) -> Result<Option<Lease>, StoreError> {
-        let mut eval = redis::cmd("EVAL");
-        eval.arg(TAKE_LEASE).arg(1).arg(lease_key(key));
-        eval.arg(lease.to_json())
-            .arg(lease::LASTS.as_millis() as u64);
-        let holder: Vec<u8> = eval
-            .query_async(&mut self.redis)
-            .await
-            .map_err(write_error)?;
-        Ok((!holder.is_empty()).then(|| Lease::of_json(&holder)))
-    }
-
-    /// See [`super::Session::release_lease`].
-    pub(super) async fn release_lease(
-        &mut self,
-        key: &str,
-        lease: &Lease,
-    ) -> Result<(), StoreError> {
-        let mut eval = redis::cmd("EVAL");
-        eval.arg(RELEASE_LEASE).arg(1).arg(lease_key(key));
-        eval.arg(lease.to_json());
-        eval.query_async(&mut self.redis).await.map_err(write_error)
     }
 
     /// See [`super::Session::reports`].

@@ -2,27 +2,69 @@
 //!
 //! All keys of a script share a slot of a Redis Cluster: the history and the registry have the key as their hash tag.
 
-/// Sets the key if it still holds what was read, and writes the history.
+/// Checks whose the lease is, whether the record of the rollout is still the same, and whether the key still holds what
+/// was read; then writes the key with its history, the record and the lease. Nothing is written where a check fails.
 ///
-/// KEYS: the key, its history. ARGV: what was expected (`missing`, `value`, `wrong type`, `too long`), the expected
-/// value, the new one, how many changes to keep, the longest value, then the fields of the history's entry.
-pub(super) const SET: &str = "
-local is = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[5])
-if is == '' or type(is) == 'table' then is = redis.pcall('GET', KEYS[1]) end
-local kind = 'value'
-if not is then kind = 'missing' elseif type(is) == 'table' then
-  if not string.find(is.err, 'WRONGTYPE', 1, true) then return is end
-  kind = 'wrong type'
-elseif #is > tonumber(ARGV[5]) then
-  kind = 'too long'
-  is = tostring(redis.pcall('STRLEN', KEYS[1]))
+/// An empty lease is nobody's, and so is what is no string, or longer than any lease; the same goes for a record. A lease
+/// of somebody else that does not run out, or too late, is renewed by nobody: from now on it lasts as long as any other.
+/// One that is given back is set to nothing that expires at once, so that operators need no right to delete.
+///
+/// KEYS: the key, its history, the record, the lease. ARGV: how the lease must be (`anybody`, `held`, `seized`), by what
+/// its holder is told, the lease, for how many milliseconds, whether it is given back (nothing where not), the longest
+/// lease and record; how the record must be (nothing where it does not matter, `none`, `value`), what was expected of it,
+/// the new one; what was expected of the key (nothing where it does not matter, `missing`, `value`, `wrong type`, `too
+/// long`), the expected value, the new one, the longest value, how many changes to keep, then the fields of the history's
+/// entry.
+pub(super) const WRITE: &str = "
+local holder, token, lease, lasts, release, longest = unpack(ARGV, 1, 6)
+local record, was, becomes = unpack(ARGV, 7, 9)
+local key, value, to, longest_value, keep = unpack(ARGV, 10, 14)
+local function read(name, longest)
+  local is = redis.pcall('GETRANGE', name, 0, longest)
+  if is == '' or type(is) == 'table' then is = redis.pcall('GET', name) end
+  if not is then return 'missing', '' end
+  if type(is) == 'table' then
+    if string.find(is.err, 'WRONGTYPE', 1, true) then return 'wrong type', '' end
+    return nil, is
+  end
+  if #is > tonumber(longest) then return 'too long', tostring(redis.pcall('STRLEN', name)) end
+  return 'value', is
 end
-if kind ~= ARGV[1] or (kind == 'value' and is ~= ARGV[2]) then
-  return {0, kind, (kind == 'value' or kind == 'too long') and is or ''}
+local held = false
+if holder ~= 'anybody' then
+  local kind, is = read(KEYS[4], longest)
+  if not kind then return is end
+  held = kind == 'value' and is ~= ''
+  if held and holder == 'held' and not string.find(is, token, 1, true) then
+    local left = redis.pcall('PTTL', KEYS[4])
+    if type(left) == 'number' and (left < 0 or left > tonumber(lasts)) then
+      redis.call('SET', KEYS[4], is, 'PX', lasts)
+    end
+    return {'held', is}
+  end
 end
-redis.call('SET', KEYS[1], ARGV[3])
-local added = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', unpack(ARGV, 6))
-return {1, type(added) == 'table' and added.err or ''}
+if record ~= '' then
+  local kind, is = read(KEYS[3], longest)
+  if not kind then return is end
+  if kind ~= 'value' or is == '' then is = false end
+  if is ~= (record == 'value' and was) then return {'stale', is} end
+end
+local failed = ''
+if key ~= '' then
+  local kind, is = read(KEYS[1], longest_value)
+  if not kind then return is end
+  if kind ~= key or (kind == 'value' and is ~= value) then return {'conflict', kind, is} end
+  redis.call('SET', KEYS[1], to)
+  local added = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', keep, '*', unpack(ARGV, 15))
+  failed = type(added) == 'table' and added.err or ''
+end
+if record ~= '' and becomes ~= was then redis.call('SET', KEYS[3], becomes) end
+if holder ~= 'anybody' and release == '' then
+  redis.call('SET', KEYS[4], lease, 'PX', lasts)
+elseif held then
+  redis.call('SET', KEYS[4], '', 'PX', 1)
+end
+return {'done', failed}
 ";
 
 /// Writes a change from outside into the history: once, however many providers have seen it, and only while the key
@@ -71,34 +113,4 @@ if new == 1 and redis.call('HLEN', KEYS[1]) > 128 then
   end
 end
 return new
-";
-
-/// Takes the lease, or makes it last longer where this is its holder; answers with who else holds it. An empty lease is
-/// nobody's, and so is what is no string. One that does not run out, or too late, is not renewed by anybody: from now on
-/// it lasts as long as any other.
-///
-/// KEYS: the lease. ARGV: the holder, for how many milliseconds.
-pub(super) const TAKE_LEASE: &str = "
-local is = redis.pcall('GETRANGE', KEYS[1], 0, 4095)
-if type(is) == 'table' then is = redis.pcall('GET', KEYS[1]) end
-if type(is) == 'table' then
-  if not string.find(is.err, 'WRONGTYPE', 1, true) then return is end
-  is = false
-end
-if is and is ~= '' and is ~= ARGV[1] then
-  local left = redis.pcall('PTTL', KEYS[1])
-  if type(left) == 'number' and (left < 0 or left > tonumber(ARGV[2])) then
-    redis.call('SET', KEYS[1], is, 'PX', ARGV[2])
-  end
-  return is
-end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return ''
-";
-
-/// Gives the lease back. It is set to nothing that expires at once, so that operators need no right to delete.
-///
-/// KEYS: the lease. ARGV: the holder.
-pub(super) const RELEASE_LEASE: &str = "
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], '', 'PX', 1) end
 ";

@@ -56,6 +56,21 @@ fn block(heading: &str, language: &str, number: usize) -> String {
     block.split("\n```").next().unwrap().to_owned()
 }
 
+/// The arguments of `redis-cli ACL SETUSER USER …` in the README.
+pub(crate) fn rights_of(user: &str) -> Vec<String> {
+    let readme = include_str!("../../README.md").replace("\\\n", " ");
+    let line = readme.lines().find_map(|line| {
+        let line = line.trim().strip_prefix("redis-cli ")?;
+        let is_of_user = line.starts_with(&format!("ACL SETUSER {user} "));
+        is_of_user.then(|| line.to_owned())
+    });
+    let line = line.unwrap_or_else(|| panic!("no line for {user}"));
+    let words = line.split_whitespace();
+    words
+        .map(|word| word.trim_matches('\'').to_owned())
+        .collect()
+}
+
 const BY_HAND: &str = "By hand, from nothing";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@ mod answers;
 mod bounds;
 mod folder;
 mod stale;
+mod write;
 
 use std::fs;
 use std::path::PathBuf;

@@ -12,11 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::{self, Entry, MOST_BYTES, Recorded};
 use crate::last_good::write_atomically_as;
-use crate::lease::{self, Lease};
 use crate::registry::{Aged, Instance, Peer, Report};
 use crate::store::{
-    KeyState, Outcome, Reading, Refusal, StoreError, Unreadable, history_key, lease_key,
-    registry_key, too_much_history,
+    KeyState, Reading, Refusal, StoreError, Unreadable, history_key, registry_key, too_much_history,
 };
 use crate::traffic::{MAX_LENGTH, is_same};
 
@@ -25,9 +23,6 @@ pub(super) const LOCK: &str = ".lock";
 
 /// A report that is older goes at the next write of any provider.
 const FORGET_AFTER_MS: u128 = 3_600_000;
-
-/// More bytes than any lease has.
-const LONGEST_LEASE: u64 = 4096;
 
 /// A folder, by its name and as what was found there.
 pub(super) struct Disk {
@@ -53,13 +48,6 @@ impl Stamped {
     }
 }
 
-/// A lease with the time until which it lasts, in milliseconds since the epoch.
-#[derive(Serialize, Deserialize)]
-struct Lasting {
-    until: u128,
-    lease: Lease,
-}
-
 impl Disk {
     /// The folder, which is made where it does not exist.
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
@@ -72,12 +60,7 @@ impl Disk {
     }
 
     pub(super) fn read(&self, keys: &[String]) -> Result<BTreeMap<String, KeyState>, StoreError> {
-        // A folder that vanished holds no keys, but says nothing about them either.
-        let metadata = fs::metadata(&self.dir).map_err(|error| self.unreachable(&error))?;
-        // Another folder in its place can be read, but of its changes nobody would tell.
-        if (metadata.dev(), metadata.ino()) != self.id {
-            return Err(self.unreachable(&"the folder was replaced"));
-        }
+        self.is_there()?;
         let mut states = BTreeMap::new();
         for key in keys {
             let newest = self.history(key, 1);
@@ -100,33 +83,15 @@ impl Disk {
         Ok(states)
     }
 
-    /// The key goes first: a history that can't be written holds up no change.
-    pub(super) fn set(
-        &self,
-        key: &str,
-        expected: &Reading,
-        entry: &Entry,
-    ) -> Result<Outcome, StoreError> {
-        let is = self.reading(key)?;
-        let same = match (&is, expected) {
-            (Reading::WrongType(_), Reading::WrongType(_))
-            | (Reading::TooLong(_), Reading::TooLong(_)) => true,
-            (is, expected) => is == expected,
-        };
-        if !same {
-            return Ok(Outcome::Conflict(is));
+    /// Whether this is still the folder that is watched.
+    pub(super) fn is_there(&self) -> Result<(), StoreError> {
+        // A folder that vanished holds no keys, but says nothing about them either.
+        let metadata = fs::metadata(&self.dir).map_err(|error| self.unreachable(&error))?;
+        // Another folder in its place can be read, but of its changes nobody would tell.
+        if (metadata.dev(), metadata.ino()) != self.id {
+            return Err(self.unreachable(&"the folder was replaced"));
         }
-        let value = format!("{}\n", entry.to).into_bytes();
-        if let Err(error) = self.write(key, &value) {
-            // It may stand there all the same, where only the folder could not be brought to disk.
-            if self.reading(key)? != Reading::Value(value) {
-                return Err(self.failed(&error));
-            }
-        }
-        if let Err(error) = self.append(key, entry) {
-            tracing::warn!(%error, "the key is set, but the history could not be written");
-        }
-        Ok(Outcome::Set)
+        Ok(())
     }
 
     pub(super) fn record(&self, key: &str, value: &[u8], entry: &Entry) -> Result<(), StoreError> {
@@ -177,35 +142,9 @@ impl Disk {
                 report: report.clone(),
                 instances,
             });
-            self.write_json(&registry_key(key), &all)?;
+            self.put_json(&registry_key(key), &all)?;
         }
         Ok(listed)
-    }
-
-    pub(super) fn take_lease(&self, key: &str, lease: &Lease) -> Result<Option<Lease>, StoreError> {
-        let (now, lasts) = (now_ms(), lease::LASTS.as_millis());
-        // None lasts longer than that, unless the clock was set back, or somebody wrote it by hand.
-        if let Some(held) = self.lasting(key)
-            && (now + 1..=now + lasts).contains(&held.until)
-            && held.lease != *lease
-        {
-            return Ok(Some(held.lease));
-        }
-        let lasting = Lasting {
-            until: now + lasts,
-            lease: lease.clone(),
-        };
-        self.write_json(&lease_key(key), &lasting)?;
-        Ok(None)
-    }
-
-    pub(super) fn release_lease(&self, key: &str, lease: &Lease) -> Result<(), StoreError> {
-        match self.lasting(key) {
-            Some(held) if held.lease == *lease => {
-                fs::remove_file(self.path(&lease_key(key))).map_err(|error| self.failed(&error))
-            }
-            _ => Ok(()),
-        }
     }
 
     pub(super) fn reports(&self, key: &str) -> Result<Vec<Aged>, StoreError> {
@@ -253,16 +192,6 @@ impl Disk {
         StoreError::Unreachable(format!("{}: {error}", self.dir.display()))
     }
 
-    /// The lease that is there; one that can't be read is nobody's.
-    fn lasting(&self, key: &str) -> Option<Lasting> {
-        let path = self.path(&lease_key(key));
-        let metadata = fs::metadata(&path).ok()?;
-        if !metadata.is_file() || metadata.len() > LONGEST_LEASE {
-            return None;
-        }
-        serde_json::from_slice(&fs::read(&path).ok()?).ok()
-    }
-
     fn stamped(&self, key: &str) -> Result<serde_json::Result<Vec<Stamped>>, StoreError> {
         match fs::read(self.path(&registry_key(key))) {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes)),
@@ -271,7 +200,7 @@ impl Disk {
         }
     }
 
-    fn reading(&self, key: &str) -> Result<Reading, StoreError> {
+    pub(super) fn reading(&self, key: &str) -> Result<Reading, StoreError> {
         let path = self.path(key);
         let read = || -> io::Result<Reading> {
             let metadata = fs::metadata(&path)?;
@@ -316,23 +245,23 @@ impl Disk {
         }
     }
 
-    fn append(&self, key: &str, entry: &Entry) -> Result<(), StoreError> {
+    pub(super) fn append(&self, key: &str, entry: &Entry) -> Result<(), StoreError> {
         let before = self.history_text(key)?;
         let lines: Vec<_> = before.lines().filter(|line| !line.is_empty()).collect();
         let kept = &lines[lines.len().saturating_sub(history::KEPT - 1)..];
         let json = serde_json::to_string(entry).map_err(StoreError::refused)?;
         let lines = kept.iter().copied().chain([&*json]);
         let text: String = lines.flat_map(|line| [line, "\n"]).collect();
-        let written = self.write(&history_key(key), text.as_bytes());
+        let written = self.put(&history_key(key), text.as_bytes());
         written.map_err(|error| self.failed(&error))
     }
 
-    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), StoreError> {
+    pub(super) fn put_json(&self, name: &str, value: &impl Serialize) -> Result<(), StoreError> {
         let json = serde_json::to_vec(value).map_err(StoreError::refused)?;
-        self.write(name, &json).map_err(|error| self.failed(&error))
+        self.put(name, &json).map_err(|error| self.failed(&error))
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         write_atomically_as(&self.path(name), bytes, |file| self.hand_over(file))
     }
 
@@ -353,7 +282,7 @@ impl Disk {
     }
 
     /// A key's file. A `/` in a key would lead out of the folder, a leading `.` hide it.
-    fn path(&self, key: &str) -> PathBuf {
+    pub(super) fn path(&self, key: &str) -> PathBuf {
         let name = key.replace('%', "%25").replace('/', "%2F");
         match name.strip_prefix('.') {
             Some(rest) => self.dir.join(format!("%2E{rest}")),
@@ -362,7 +291,7 @@ impl Disk {
     }
 
     /// What the system says instead of doing it: nothing was written.
-    fn failed(&self, error: &io::Error) -> StoreError {
+    pub(super) fn failed(&self, error: &io::Error) -> StoreError {
         if error.kind() == ErrorKind::NotFound {
             return self.unreachable(error);
         }
@@ -387,7 +316,7 @@ fn entry(line: &str) -> Entry {
     })
 }
 
-fn now_ms() -> u128 {
+pub(super) fn now_ms() -> u128 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

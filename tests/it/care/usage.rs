@@ -157,7 +157,7 @@ async fn a_quiet_flip_says_only_what_goes_wrong() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rights_of_the_readmes_operator_are_enough_for_a_flip_with_its_lease() {
     let site = Site::start().await;
-    let line = operators_line();
+    let line = crate::readme::rights_of("operator");
     let words: Vec<_> = line.iter().map(String::as_str).collect();
     assert_eq!(site.redis.cli(&words).await, "OK");
     let port = site.redis.port();
@@ -180,21 +180,6 @@ async fn the_rights_of_the_readmes_operator_are_enough_for_a_flip_with_its_lease
     for args in [&["status"][..], &["history"]] {
         site.command(args).store(&store).any_stdout().run().await;
     }
-}
-
-/// The arguments of `redis-cli ACL SETUSER operator …` in the README.
-fn operators_line() -> Vec<String> {
-    let readme = include_str!("../../../README.md").replace("\\\n", " ");
-    let line = readme.lines().find_map(|line| {
-        let line = line.trim().strip_prefix("redis-cli ")?;
-        line.starts_with("ACL SETUSER operator")
-            .then(|| line.to_owned())
-    });
-    let line = line.expect("a line for the operator");
-    let words = line.split_whitespace();
-    words
-        .map(|word| word.trim_matches('\'').to_owned())
-        .collect()
 }
 
 /// Wherever it ends: what was verified until then is in the object.
