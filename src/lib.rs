@@ -2,8 +2,8 @@
 //!
 //! This is the map of the crate, in the order in which the data flows:
 //!
-//! 1. the words: [`color`], [`traffic`], [`check`], [`template`], [`duration`], [`flag`]; [`command`] runs what the operator has
-//!    written;
+//! 1. the words: [`color`], [`traffic`], [`check`], [`template`], [`duration`], [`flag`], [`token`]; [`command`] runs
+//!    what the operator has written;
 //! 2. [`config`] reads `bluegreen.yml` and checks it as a whole, also against what Traefik knows ([`traefik`]);
 //! 3. [`document`] renders the config and the traffic to the bytes that Traefik gets;
 //! 4. [`store`] follows the key in Redis, or in a folder; beside the key are the [`history`] and the [`registry`] of
@@ -37,6 +37,7 @@ pub mod serve;
 pub mod state;
 pub mod store;
 pub mod template;
+pub mod token;
 pub mod traefik;
 pub mod traffic;
 pub mod verify;

@@ -11,9 +11,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{Common, Exit, Failure, use_ring};
 use crate::log;
-use crate::serve::access::{Access, Token};
+use crate::serve::access::{Access, Tokens};
 use crate::serve::renewed::Renewed;
 use crate::serve::{Settings, run, tls};
+use crate::token::Rights;
 
 /// Serves the endpoint that Traefik's HTTP provider polls, until SIGTERM.
 ///
@@ -70,6 +71,9 @@ pub struct Serve {
         conflicts_with = "token"
     )]
     token_file: Option<PathBuf>,
+    /// Tokens with names, stacks and rights, in YAML; what reads must show one of them, then, or the read token
+    #[arg(long, env = "BLUEGREEN_TOKENS_FILE", value_name = "FILE")]
+    tokens_file: Option<PathBuf>,
     /// The endpoint's certificate chain, in PEM: it speaks TLS then
     #[arg(
         long,
@@ -119,6 +123,7 @@ impl Serve {
             read_token_file,
             token,
             token_file,
+            tokens_file,
             tls_cert,
             tls_key,
             tls_client_ca,
@@ -129,8 +134,9 @@ impl Serve {
             log::Level::of_server(common.verbose, common.quiet),
         );
         let access = Access {
-            read_token: one_of("read token", read_token, read_token_file)?,
-            token: one_of("token", token, token_file)?,
+            read_token: one_of("read token", Rights::Read, read_token, read_token_file)?,
+            token: one_of("token", Rights::Flip, token, token_file)?,
+            tokens: tokens_file.map(many).transpose()?,
         };
         use_ring();
         let tls = match (tls_cert, tls_key) {
@@ -176,18 +182,34 @@ impl Serve {
 /// A token from the command line or from a file.
 fn one_of(
     what: &'static str,
+    rights: Rights,
     token: Option<String>,
     file: Option<PathBuf>,
-) -> Result<Option<Arc<Renewed<Token>>>, Failure> {
+) -> Result<Option<Arc<Renewed<Tokens>>>, Failure> {
     let token = match (token, file) {
-        (Some(token), _) => Token::new(&token).map(|token| Renewed::fixed(what, token)),
-        (None, Some(file)) => {
-            Renewed::read(what, vec![file.clone()], move || Token::from_file(&file))
-        }
+        (Some(token), _) => Tokens::one(&token, rights).map(|token| Renewed::fixed(what, token)),
+        (None, Some(file)) => Renewed::read(what, vec![file.clone()], move || {
+            Tokens::one_from_file(&file, rights)
+        }),
         (None, None) => return Ok(None),
     };
     let unusable = |error| Failure::new(Exit::Usage, format!("the {what}: {error}"));
     token.map(Arc::new).map(Some).map_err(unusable)
+}
+
+/// The tokens of a file.
+fn many(file: PathBuf) -> Result<Arc<Renewed<Tokens>>, Failure> {
+    let read = Renewed::read("tokens file", vec![file.clone()], move || {
+        Tokens::from_file(&file)
+    });
+    read.map(Arc::new).map_err(|error| {
+        let text = error.to_string();
+        let mut lines = text.lines().map(str::to_owned);
+        let first = lines.next().unwrap_or_default();
+        let mut failure = Failure::new(Exit::Usage, format!("the tokens file: {first}"));
+        failure.details = lines.collect();
+        failure
+    })
 }
 
 /// What speaks TLS with these files.

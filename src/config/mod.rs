@@ -27,6 +27,7 @@ mod service;
 mod shape;
 mod step;
 mod syntax;
+mod tokens;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub(crate) use load::foreign;
 pub use load::{Loaded, load, parse};
 pub use report::{Mistake, Place, Report, Severity};
 pub use schema::json_schema;
+pub use tokens::tokens;
 
 /// A config that has passed every check: what `serve` renders and the commands work on.
 #[derive(Clone, Debug, PartialEq)]

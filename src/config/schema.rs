@@ -1,5 +1,6 @@
 //! The JSON Schema of the config file: what editors complete it with, and what it is checked against.
 
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -11,15 +12,21 @@ pub(super) const TRAEFIK: &str = "traefik.";
 
 /// The JSON Schema of `bluegreen.yml`, draft 2020-12.
 pub fn json_schema() -> Value {
-    let generator = SchemaSettings::draft2020_12().into_generator();
-    let mut schema = generator.into_root_schema_for::<RawConfig>().to_value();
-    refine(&mut schema);
+    let mut schema = of::<RawConfig>();
     schema["patternProperties"] =
         json!({ "^x-": { "description": "Ignored: a home for YAML anchors." } });
     match schema.get_mut("$defs") {
         Some(Value::Object(defs)) => defs.extend(definitions()),
         _ => schema["$defs"] = definitions().into(),
     }
+    schema
+}
+
+/// The JSON Schema of what is written as a type says.
+pub(super) fn of<T: JsonSchema>() -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
+    refine(&mut schema);
     schema
 }
 

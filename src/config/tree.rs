@@ -55,10 +55,11 @@ pub(super) fn read(
                 let span = reader.span(span);
                 let second = matches!(event, Event::DocumentStart(..)) && reader.root.is_some();
                 if second {
-                    reader
-                        .findings
-                        .error(span, &Path::default(), "a second YAML document begins here")
-                        .hint("give it a file of its own: the config may be a folder");
+                    let message = "a second YAML document begins here";
+                    let finding = reader.findings.error(span, &Path::default(), message);
+                    if env.is_some() {
+                        finding.hint("give it a file of its own: the config may be a folder");
+                    }
                     break;
                 }
                 reader.event(event, span)?;
@@ -77,9 +78,10 @@ pub(super) fn read(
             column: 1,
             ..Span::default()
         };
-        findings
-            .error(start, &Path::default(), "the file is empty")
-            .hint("it needs `stacks:`; examples/bluegreen.yml is one to begin with");
+        let finding = findings.error(start, &Path::default(), "the file is empty");
+        if env.is_some() {
+            finding.hint("it needs `stacks:`; examples/bluegreen.yml is one to begin with");
+        }
     }
     root
 }

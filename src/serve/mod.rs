@@ -11,11 +11,12 @@
 //! - [`routers`]: asking an instance which routers it has disabled;
 //! - [`reporter`]: telling the store of the fleet, and of changes from outside;
 //! - [`reload`]: taking over a changed config file;
-//! - [`switch`]: taking a change of traffic over HTTP;
+//! - [`api`]: stacks looked at and changed from elsewhere;
 //! - [`renewed`]: taking over files that are replaced, such as the certificate;
 //! - [`access`], [`status`], [`metrics`]: who may look, and what there is to see.
 
 pub mod access;
+pub mod api;
 pub mod connections;
 pub mod fleet;
 pub mod hold;
@@ -28,7 +29,6 @@ pub mod reporter;
 pub mod routers;
 pub mod routes;
 pub mod status;
-pub mod switch;
 pub mod tls;
 
 use std::collections::BTreeMap;
@@ -162,9 +162,8 @@ pub async fn run(
         Arc::clone(&state),
         config_sender,
     ));
-    let Access { read_token, token } = &shared.access;
-    for token in [read_token, token].into_iter().flatten() {
-        background.spawn(Arc::clone(token).follow());
+    for tokens in shared.access.sources() {
+        background.spawn(Arc::clone(tokens).follow());
     }
     if let Some(tls) = &shared.tls {
         background.spawn(Arc::clone(tls).follow());

@@ -5,8 +5,8 @@
 //! as by Kubernetes or certbot, or another host on the same file system, of which no watch tells.
 
 use std::fmt;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +18,9 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How often the files are looked at. Those that belong together are replaced one after the other: they are read once
 /// two looks in a row see the same.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The largest file with secrets that is read, in bytes: room for thousands of tokens.
+const MAX_SIZE: u64 = 1 << 20;
 
 /// A value and the files that it is read from.
 pub struct Renewed<T> {
@@ -140,8 +143,15 @@ impl<T> fmt::Debug for Renewed<T> {
 ///
 /// Where it can't be read; the file is named.
 pub(super) fn secret(file: &Path) -> io::Result<String> {
-    let text = fs::read_to_string(file)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
+    let failed =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
+    let mut text = String::new();
+    let mut opened = File::open(file).map_err(failed)?.take(MAX_SIZE + 1);
+    opened.read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_SIZE {
+        let error = format!("it is larger than {} KiB", MAX_SIZE >> 10);
+        return Err(failed(io::Error::other(error)));
+    }
     let others_read = |metadata: fs::Metadata| metadata.mode() & 0o004 != 0;
     if fs::metadata(file).is_ok_and(others_read) {
         let file = file.display();

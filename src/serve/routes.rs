@@ -8,7 +8,7 @@
 //! | `GET /healthz` | 200 while the process lives |
 //! | `GET /readyz` | 200 while there is a document to serve |
 //! | `GET /metrics` | Prometheus text |
-//! | `POST /stacks/{stack}/traffic` | sets the key; only with `--token` |
+//! | `/stacks/{stack}/…` | the [API](super::api) |
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
 use super::fleet::{Caller, ConnectionId};
-use super::{Shared, access, hold, metrics, status, switch};
+use super::{Shared, access, api, hold, metrics, status};
 use crate::document::{Document, Revision};
 use crate::printable::{self, Printable};
 use crate::state::{NoShare, SHARES, Share};
@@ -38,9 +38,8 @@ const REFUSAL_TOLD_EVERY: Duration = Duration::from_secs(60);
 /// The longest name of an instance, in bytes.
 const MAX_INSTANCE_NAME: usize = 128;
 
-/// The paths that there are, for those who ask for another one.
-const PATHS: &str =
-    "/traefik, /traefik/{stacks}, /status, /healthz, /readyz, /metrics, /stacks/{stack}/traffic";
+/// The paths that there are besides those of the API, for those who ask for another one.
+const PATHS: &str = "/traefik, /traefik/{stacks}, /status, /healthz, /readyz, /metrics";
 
 /// An answer. All of them are small or shared, and complete at once.
 pub type Answer = Response<Full<Bytes>>;
@@ -57,13 +56,9 @@ pub async fn answer(
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     let path = request.uri().path();
-    if let Some(stack) = switch::stack_of(path) {
-        if request.method() != Method::POST {
-            return Ok(not_allowed(path, "POST"));
-        }
-        let stack = stack.to_owned();
+    if path.starts_with(api::STACKS) {
         // What a change needs would be a part of every held poll's future otherwise.
-        return Ok(Box::pin(switch::switch(shared, peer, &stack, request)).await);
+        return Ok(Box::pin(api::answer(shared, peer, request)).await);
     }
     let share = path.strip_prefix(SHARES).filter(|names| !names.is_empty());
     let guarded = match path {
@@ -71,7 +66,10 @@ pub async fn answer(
         "/traefik" | "/status" | "/metrics" => true,
         _ if share.is_some() => true,
         _ => {
-            let text = format!("there is nothing at `{path}`; there are {PATHS}");
+            let text = format!(
+                "there is nothing at `{path}`; there are {PATHS}, {}",
+                api::PATHS
+            );
             return Ok(plain(StatusCode::NOT_FOUND, &text));
         }
     };
@@ -180,7 +178,7 @@ async fn traefik(
         name: name.filter(|name| is_name(name)),
         address: peer.ip(),
         // It has shown the token by now, where there is one.
-        trusted: shared.access.read_token.is_some(),
+        trusted: shared.access.guards_reading(),
         by_go: headers
             .get(USER_AGENT)
             .is_some_and(|agent| agent.as_bytes().starts_with(b"Go-http-client")),
@@ -289,11 +287,17 @@ pub(super) fn plain(status: StatusCode, line: &str) -> Answer {
 
 /// An answer of JSON, which people look at, too.
 pub(super) fn json(value: impl serde::Serialize) -> Answer {
+    json_of(StatusCode::OK, "application/json", value)
+}
+
+/// The same with a status and a kind of JSON of its own.
+pub(super) fn json_of(
+    status: StatusCode,
+    kind: &'static str,
+    value: impl serde::Serialize,
+) -> Answer {
     match serde_json::to_string_pretty(&value) {
-        Ok(text) => {
-            let text = printable::json(&text) + "\n";
-            text_of(StatusCode::OK, "application/json", text)
-        }
+        Ok(text) => text_of(status, kind, printable::json(&text) + "\n"),
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }

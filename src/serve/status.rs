@@ -7,7 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Shared;
-use super::access::Access;
 use crate::registry::{OtherPaths, RefusedConfig, Routers, WaitingConfig};
 use crate::state::{Refused, Source};
 
@@ -149,9 +148,8 @@ pub fn status(shared: &Shared) -> Status {
 }
 
 fn problems(shared: &Shared) -> Vec<String> {
-    let Access { read_token, token } = &shared.access;
-    let tokens = [read_token, token].into_iter().flatten();
+    let tokens = shared.access.sources();
     let tls = shared.tls.iter().filter_map(|tls| tls.problem());
-    tls.chain(tokens.filter_map(|token| token.problem()))
+    tls.chain(tokens.filter_map(|tokens| tokens.problem()))
         .collect()
 }

@@ -7,6 +7,7 @@
     reason = "what fails here is a failed test"
 )]
 
+mod api;
 mod applied;
 mod care;
 mod chaos;
@@ -34,7 +35,6 @@ mod shown;
 mod state;
 mod store;
 mod support;
-mod switch;
 mod tls;
 mod traefik_fields;
 mod verify;

@@ -1,0 +1,126 @@
+//! `POST /stacks/{stack}/traffic`: a change of traffic from elsewhere, for whoever shows the token.
+//!
+//! The body is the traffic value, as text. It sets the key, only if it is still what it was, and writes the history; it
+//! waits for no instance: `GET /status` tells who has it.
+
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Request};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::problem::{Kind, Problem};
+use super::{Caller, body, stack_of};
+use crate::color::Color;
+use crate::history::{self, Entry};
+use crate::registry;
+use crate::serve::Shared;
+use crate::serve::routes::{Answer, json};
+use crate::store::{Outcome, Reading, StoreError};
+use crate::traffic::Traffic;
+
+/// More bytes than any traffic value has.
+const MAX_BODY: usize = 4096;
+
+/// The header that says why, for the history.
+const WHY_HEADER: &str = "X-Why";
+
+/// What was done.
+#[derive(Serialize)]
+struct Done<'a> {
+    stack: &'a str,
+    from: Option<String>,
+    to: String,
+    changed: bool,
+}
+
+/// Answers a change.
+pub(super) async fn change(
+    shared: &Shared,
+    caller: &Caller,
+    stack: &str,
+    request: Request<Incoming>,
+) -> Result<Answer, Problem> {
+    let why = reason(request.headers()).map_err(|text| {
+        Problem::new(Kind::InvalidRequest, format!("{WHY_HEADER}: {text}")).stack(stack)
+    })?;
+    let body = body(request, MAX_BODY).await?;
+    let serving = shared.state.serving();
+    let config = stack_of(&serving, stack)?;
+    let to = Traffic::parse(&body, &config.colors)
+        .map_err(|error| Problem::new(Kind::InvalidTraffic, error.to_string()).stack(stack))?;
+    let from = serving
+        .stacks
+        .get(stack)
+        .map(|known| known.traffic.to_string());
+    let entry = Entry {
+        at: Timestamp::now(),
+        from: from.clone().unwrap_or_default(),
+        to: to.to_string(),
+        by: caller.by(),
+        why,
+    };
+    let changed = set(shared, stack, &config.key, &to, &config.colors, &entry).await?;
+    Ok(json(Done {
+        stack,
+        from,
+        to: to.to_string(),
+        changed,
+    }))
+}
+
+/// The reason that a change gives; empty where it gives none.
+fn reason(headers: &HeaderMap) -> Result<String, String> {
+    let Some(value) = headers.get(WHY_HEADER) else {
+        return Ok(String::new());
+    };
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| "it is not UTF-8".to_owned())?;
+    history::reason(text)
+}
+
+/// Sets the key unless it says so already; tells whether it was set.
+async fn set(
+    shared: &Shared,
+    stack: &str,
+    key: &str,
+    to: &Traffic,
+    colors: &[Color],
+    entry: &Entry,
+) -> Result<bool, Problem> {
+    let failed = |error| Problem::store(&error, "; nothing was changed").stack(stack);
+    let mut session = shared.store.connect(key).await.map_err(failed)?;
+    let reports = match session.reports(key).await {
+        // Without the right to it nothing is known of the others.
+        Err(StoreError::Refused(_)) => Vec::new(),
+        reports => reports.map_err(failed)?,
+    };
+    if let Some(other) = registry::other_stack(&reports, stack) {
+        let detail = format!(
+            "the key `{key}` moves the traffic of `{}`, as another provider says, and not only that of `{stack}`: give \
+             the stack a key of its own; nothing was changed",
+            other.escape_debug()
+        );
+        return Err(Problem::new(Kind::KeyOfAnother, detail).stack(stack));
+    }
+    let reading = session.read_one(key).await.map_err(failed)?.reading;
+    let says = traffic_of(&reading, colors);
+    if says.as_ref() == Some(to) {
+        return Ok(false);
+    }
+    match session.set(key, &reading, entry).await.map_err(failed)? {
+        Outcome::Set => Ok(true),
+        Outcome::Conflict(reading) => {
+            let detail = "somebody else changed the traffic at the same time; nothing was changed";
+            let says = traffic_of(&reading, colors).map(|traffic| traffic.to_string());
+            let problem = Problem::new(Kind::Conflict, detail);
+            Err(problem.stack(stack).traffic(says))
+        }
+    }
+}
+
+/// The traffic that a key holds, where it holds any.
+fn traffic_of(reading: &Reading, colors: &[Color]) -> Option<Traffic> {
+    match reading {
+        Reading::Value(value) => Traffic::parse(value, colors).ok(),
+        _ => None,
+    }
+}

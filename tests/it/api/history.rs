@@ -1,0 +1,64 @@
+//! `GET /stacks/{stack}/history`.
+
+use super::get;
+use crate::support::cli::Cli;
+use crate::support::provider;
+use crate::support::redis::Redis;
+use crate::support::stack::CONFIG;
+
+const PATH: &str = "/stacks/deals/history";
+
+#[tokio::test]
+async fn the_history_is_told_as_the_command_tells_it() {
+    let mut redis = Redis::start().await;
+    let provider = provider::Options::new(CONFIG, &redis.url()).start().await;
+    assert_eq!(
+        get(&provider, PATH, None).await.json(),
+        serde_json::json!([])
+    );
+    for color in ["green", "blue", "green"] {
+        let args = [
+            "flip",
+            color,
+            "--no-verify",
+            "--no-wait",
+            "--why=\u{202e}so",
+        ];
+        Cli::new(&args)
+            .of(&provider)
+            .any_stdout()
+            .any_stderr()
+            .run()
+            .await;
+    }
+    let answer = get(&provider, PATH, None).await;
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert!(answer.text().contains(r"\u202eso"), "{}", answer.text());
+    let told = Cli::new(&["history", "--json"])
+        .of(&provider)
+        .any_stdout()
+        .run()
+        .await;
+    let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!(answer.json(), told["history"]);
+    assert_eq!(answer.json().as_array().unwrap().len(), 3);
+    assert_eq!(answer.json()[0]["to"], "green");
+    let newest = get(&provider, &format!("{PATH}?limit=1"), None)
+        .await
+        .json();
+    assert_eq!(newest, serde_json::json!([told["history"][0]]));
+
+    for (path, status) in [
+        ("/stacks/deals/history?limit=0", 400),
+        ("/stacks/deals/history?limit=1001", 400),
+        ("/stacks/deals/history?limt=1", 400),
+        ("/stacks/nope/history", 404),
+        ("/stacks/deals/history/", 404),
+    ] {
+        assert_eq!(get(&provider, path, None).await.status, status, "{path}");
+    }
+    redis.kill();
+    let away = get(&provider, PATH, None).await;
+    assert_eq!(away.status, 503, "{}", away.text());
+    assert_eq!(away.json()["type"], "/problems/store-unavailable");
+}
