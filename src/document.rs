@@ -28,6 +28,8 @@ use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::traffic::Traffic;
 
+pub(crate) use part::service_of;
+
 pub use marker::{MARKER_HOST, MARKER_PATH, MARKER_ROUTER};
 
 /// The document: Traefik's dynamic configuration, as the bytes that go out, and their revision.

@@ -12,7 +12,8 @@
 //!    keeps on disk;
 //! 6. [`serve`] answers Traefik's polls from the state, and knows who has which document;
 //! 7. [`verify`] checks a color before it gets the traffic, and production after;
-//! 8. [`commands`] are the command line on top, one file each; [`log`] is what it logs to, [`printable`] what all
+//! 8. [`rollout`] is a change of the traffic with care, which figures judge;
+//! 9. [`commands`] are the command line on top, one file each; [`log`] is what it logs to, [`printable`] what all
 //!    that is shown goes through, without what is [`secret`]. [`init`] writes a first
 //!    config from compose files.
 
@@ -32,6 +33,7 @@ pub mod lease;
 pub mod log;
 pub mod printable;
 pub mod registry;
+pub mod rollout;
 pub mod secret;
 pub mod serve;
 pub mod state;

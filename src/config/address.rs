@@ -15,6 +15,26 @@ pub(super) struct Unusable {
 ///
 /// Traefik takes no more of it than that: a path in it, for one, it ignores.
 pub(super) fn url(text: &str) -> Result<String, Unusable> {
+    let url = base(text)?;
+    if !matches!(url.path(), "" | "/") {
+        return Err(Unusable {
+            problem: "is a URL with a path, which Traefik ignores",
+            hint: "end it after the host and port; the middleware `addPrefix` adds a path"
+                .to_owned(),
+        });
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Checks the URL of a Prometheus, which may have a path: `http` or `https`.
+pub(super) fn prometheus(text: &str) -> Result<String, Unusable> {
+    without_h2c(text)?;
+    base(text)?;
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// A URL with no more than a scheme, a host, and perhaps a port and a path.
+fn base(text: &str) -> Result<Url, Unusable> {
     let unusable = |problem: &'static str, hint: &str| {
         Err(Unusable {
             problem,
@@ -56,21 +76,22 @@ pub(super) fn url(text: &str) -> Result<String, Unusable> {
     if url.host_str().is_none_or(str::is_empty) {
         return unusable("is a URL without a host", "name the server's host");
     }
-    if !matches!(url.path(), "" | "/") {
-        let hint = "end it after the host and port; the middleware `addPrefix` adds a path";
-        return unusable("is a URL with a path, which Traefik ignores", hint);
-    }
-    Ok(text.trim_end_matches('/').to_owned())
+    Ok(url)
 }
 
 /// Checks the URL of Traefik's entrypoint: like that of a server, but without `h2c`, which is for servers only.
 pub(super) fn entry_point(text: &str) -> Result<String, Unusable> {
+    without_h2c(text)?;
+    url(text)
+}
+
+fn without_h2c(text: &str) -> Result<(), Unusable> {
     if ["http://", "https://"]
         .iter()
         .any(|scheme| text.starts_with(scheme))
         || !text.contains("://")
     {
-        return url(text);
+        return Ok(());
     }
     Err(Unusable {
         problem: "is neither an `http` nor an `https` URL",
@@ -131,6 +152,19 @@ mod tests {
         ] {
             let told = url(text).unwrap_err().problem;
             assert!(told.contains(problem), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_prometheus_may_be_behind_a_path() {
+        for (text, read) in [
+            ("http://127.0.0.1:9090", "http://127.0.0.1:9090"),
+            ("https://a/prometheus/", "https://a/prometheus"),
+        ] {
+            assert_eq!(prometheus(text), Ok(read.to_owned()));
+        }
+        for text in ["h2c://a", "a:9090", "http://a?b", "http://user@a"] {
+            assert!(prometheus(text).is_err(), "{text}");
         }
     }
 

@@ -99,6 +99,7 @@ pub(super) fn expected(root: &Value, schema: &Value) -> String {
         // A plain type says more than the description of what it is for.
         (Some(Value::String(kind)), None, None) => match (keyword("minimum"), keyword("maximum")) {
             (Some(least), Some(most)) => format!("{} from {least} to {most}", word(kind)),
+            (Some(least), None) if least != 0 => format!("{} of at least {least}", word(kind)),
             _ => word(kind).to_owned(),
         },
         (None, Some(Value::Array(branches)), _) if description.is_none() => {

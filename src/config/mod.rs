@@ -3,6 +3,7 @@
 //! Only the resolved form, [`Config`], travels through the program: it has passed every check.
 
 mod address;
+mod analysis;
 mod check;
 mod dangling;
 mod files;
@@ -39,6 +40,7 @@ use serde_json::{Map, Value};
 use crate::check::{Check, CommandLine};
 use crate::color::Color;
 
+pub use analysis::{Analysis, Errors, Latency, Query, Source};
 pub(crate) use load::foreign;
 pub use load::{Loaded, load, parse};
 pub use report::{Mistake, Place, Report, Severity};
@@ -87,6 +89,8 @@ pub struct Stack {
     pub up_timeout: Option<Duration>,
     /// The command that stops a color.
     pub down: Option<CommandLine>,
+    /// By what the traffic of a color is judged.
+    pub analysis: Option<Analysis>,
 }
 
 /// How a color is seen that has no traffic; it has a header or an entrypoint, or both.

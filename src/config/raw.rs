@@ -3,6 +3,7 @@
 //! Their doc comments are what an editor shows for each key. What is required has a default all the same: the schema
 //! has told of what is missing by then, and the rest around it is read on.
 
+mod analysis;
 mod check;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub(super) use analysis::{RawAnalysis, RawErrors, RawLatency, RawQuery, RawShare};
 pub(super) use check::{
     RawCheck, RawCommand, RawDuration, RawExpect, RawStatus, RawStep, RawTarget, RawTexts,
 };
@@ -78,6 +80,8 @@ pub(super) struct RawStack {
     pub(super) up_timeout: Option<RawDuration>,
     /// The command that stops a color, for `deploy --stop-old`; `{color}` in it is replaced.
     pub(super) down: Option<RawCommand>,
+    /// By what the traffic of a color is judged while it gets some.
+    pub(super) analysis: Option<RawAnalysis>,
 }
 
 /// How to see a color that has no traffic.

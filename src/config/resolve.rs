@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::analysis::analysis;
 use super::check::{Around, checks, command, time};
 use super::findings::{Finding, Findings, Source, Span, listed, nearest, shown};
 use super::node::{Content, Node};
@@ -142,6 +143,9 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
     let down = raw
         .down
         .map(|raw| command(raw, &path.key("down"), resolver));
+    let analysis = raw
+        .analysis
+        .and_then(|raw| analysis(raw, &path.key("analysis"), &services, resolver));
     Stack {
         key: raw.key,
         colors: colors.names,
@@ -155,6 +159,7 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
         up,
         up_timeout,
         down,
+        analysis,
     }
 }
 

@@ -91,7 +91,21 @@ pub(super) fn home(root: &Value, schema: &Value, key: &str) -> Option<String> {
     if has(root) {
         return Some("it belongs at the top of the file".to_owned());
     }
-    let mut definitions = root.get("$defs")?.as_object()?.iter();
-    let (name, _) = definitions.find(|(name, s)| !name.starts_with(TRAEFIK) && has(s))?;
-    Some(format!("it belongs in a {}", name.to_lowercase()))
+    let definitions = root.get("$defs")?.as_object()?.iter();
+    let mut homes = definitions.filter(|(name, s)| !name.starts_with(TRAEFIK) && has(s));
+    let requires = |schema: &Value| {
+        let required = schema.get("required").and_then(Value::as_array);
+        required.is_some_and(|required| required.iter().any(|name| name == key))
+    };
+    // Where it must be is more of a home than where it may be.
+    let (name, _) = homes
+        .clone()
+        .find(|(_, s)| requires(s))
+        .or_else(|| homes.next())?;
+    let article = if name.starts_with(['A', 'E']) {
+        "an"
+    } else {
+        "a"
+    };
+    Some(format!("it belongs in {article} {}", name.to_lowercase()))
 }

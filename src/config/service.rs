@@ -61,7 +61,7 @@ pub(super) fn service(
 }
 
 /// Checks a path that is asked for.
-fn check_path(text: &str, what: &str, path: &Path, resolver: &mut Resolver<'_>) {
+pub(super) fn check_path(text: &str, what: &str, path: &Path, resolver: &mut Resolver<'_>) {
     let stray = |c: char| c.is_whitespace() || c.is_control() || c == '#';
     if !text.starts_with('/') {
         resolver

@@ -7,6 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
+use super::Service;
 use super::check::{Around, time};
 use super::findings::{listed, nearest, shown};
 use super::path::Path;
@@ -34,7 +35,7 @@ pub(super) fn step(
         expect,
         save,
     } = raw;
-    service_named(&service, &path.key("service"), around, resolver);
+    service_named(&service, &path.key("service"), around.services, resolver);
     let method_path = path.key("method");
     let method = match Method::from_bytes(method.as_bytes()) {
         Ok(method) if method.as_str().chars().all(|c| !c.is_ascii_lowercase()) => Some(method),
@@ -92,11 +93,17 @@ pub(super) fn step(
     })
 }
 
-fn service_named(name: &str, path: &Path, around: &Around<'_>, resolver: &mut Resolver<'_>) {
-    if resolver.findings.broken(path) || around.services.contains_key(name) {
+/// Checks that the stack has a service of this name.
+pub(super) fn service_named(
+    name: &str,
+    path: &Path,
+    services: &BTreeMap<String, Service>,
+    resolver: &mut Resolver<'_>,
+) {
+    if resolver.findings.broken(path) || services.contains_key(name) {
         return;
     }
-    let known = around.services.keys().map(String::as_str);
+    let known = services.keys().map(String::as_str);
     let hint = match nearest(name, known.clone()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("it has {}", listed(known)),

@@ -82,7 +82,7 @@ pub(super) fn entry_points<'a>(stack: &'a Stack, service: &Service) -> &'a [Stri
 }
 
 /// The name of the Traefik service behind one color.
-pub(super) fn service_of(base: &str, service: &Service, color: &Color) -> String {
+pub(crate) fn service_of(base: &str, service: &Service, color: &Color) -> String {
     match service.servers.get(color) {
         Some(Servers::Reference(name)) => name.clone(),
         _ => format!("{base}-{color}"),

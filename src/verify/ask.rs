@@ -20,8 +20,8 @@ use url::Url;
 use crate::printable::beginning;
 use crate::serve::tls;
 
-/// More of a body is not read.
-const MAX_BODY: usize = 1 << 20;
+/// How much of a body is read unless the request says otherwise, in bytes.
+const MOST: usize = 1 << 20;
 
 /// How much of a body is shown, in characters.
 const SHOWN: usize = 200;
@@ -30,17 +30,19 @@ const SHOWN: usize = 200;
 /// shows them is not what is verified.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    pub(super) method: Method,
+    pub(crate) method: Method,
     /// Scheme, host and port.
-    pub(super) server: String,
+    pub(crate) server: String,
     /// The path, with a query where there is one.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// The name that is asked for, where it is not the server's own.
-    pub(super) host: Option<String>,
-    pub(super) headers: Vec<(HeaderName, String)>,
-    pub(super) body: Option<String>,
+    pub(crate) host: Option<String>,
+    pub(crate) headers: Vec<(HeaderName, String)>,
+    pub(crate) body: Option<String>,
     /// How long the answer may take.
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
+    /// More of the answer's body is not read, in bytes.
+    pub(crate) most: usize,
 }
 
 /// An answer.
@@ -72,7 +74,7 @@ impl NoAnswer {
     }
 
     /// Why, in words.
-    pub(super) fn why(&self) -> &str {
+    pub(crate) fn why(&self) -> &str {
         match self {
             Self::Unreachable(why) | Self::Broken(why) | Self::ClientCertificate(why) => why,
         }
@@ -90,6 +92,7 @@ impl Request {
             headers: Vec::new(),
             body: None,
             timeout,
+            most: MOST,
         }
     }
 
@@ -173,9 +176,9 @@ impl Request {
                 .await
                 .map_err(in_words)?
                 .into_parts();
-            let body = Limited::new(body, MAX_BODY).collect().await;
+            let body = Limited::new(body, self.most).collect().await;
             let body = body.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-                Some(_) => NoAnswer::Broken(format!("the body has more than {MAX_BODY} bytes")),
+                Some(_) => NoAnswer::Broken(format!("the body has more than {} bytes", self.most)),
                 None => NoAnswer::Broken(format!("the answer broke off: {}", cause(&*error))),
             })?;
             Ok(Answer {
@@ -212,7 +215,7 @@ impl Answer {
     }
 
     /// The status and the first of the body, for a message.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let text = String::from_utf8_lossy(&self.body[..self.body.len().min(4 * SHOWN)]);
         if text.trim().is_empty() {
             return self.status.to_string();

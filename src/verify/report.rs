@@ -68,6 +68,8 @@ pub enum Kind {
     Routers,
     /// A service through Traefik.
     Answer,
+    /// The figures of a color's traffic.
+    Analysis,
 }
 
 impl fmt::Display for Kind {
@@ -79,6 +81,7 @@ impl fmt::Display for Kind {
             Self::Instances => "instances",
             Self::Routers => "routers",
             Self::Answer => "answer",
+            Self::Analysis => "analysis",
         })
     }
 }

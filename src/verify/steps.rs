@@ -72,14 +72,12 @@ async fn take(
             step.service
         )));
     };
+    let path = fill(&step.path, values);
+    let timeout = step.timeout.unwrap_or(check.timeout);
     let mut request = Request {
         method: step.method.clone(),
-        server: base.server.clone(),
-        path: fill(&step.path, values),
         host: base.host.clone(),
-        headers: Vec::new(),
-        body: None,
-        timeout: step.timeout.unwrap_or(check.timeout),
+        ..Request::get(&base.server, &path, timeout)
     };
     let header = |name: &str| name.parse().ok();
     let of_rule = base

@@ -1,5 +1,6 @@
 //! The config file: what is taken, and what is said about what is not.
 
+mod analysis;
 mod checks;
 mod files;
 mod garbage;

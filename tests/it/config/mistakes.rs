@@ -9,7 +9,7 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ("servers:", "servrs:", "6:9 stacks.s.services.a.servrs | unknown key `servrs`", "did you mean `servers`?"),
     ("rule:", "Rule:", "5:9 stacks.s.services.a.Rule | unknown key", "did you mean `rule`?"),
     ("stacks:", "stack:", "1:1 stack | unknown key", "did you mean `stacks`?"),
-    ("    services:", "    drain: 10m\n    services:", "3:5 stacks.s.drain | unknown key", "known here are `checks`"),
+    ("    services:", "    drain: 10m\n    services:", "3:5 stacks.s.drain | unknown key", "known here are `analysis`, `checks`"),
     ("        servers:", "        rule: x\n        servers:", "6:9 stacks.s.services.a.rule | the key `rule` is given twice", "keep one"),
     ("        rule: Host(`a`)\n", "", "4:7 stacks.s.services.a.rule | the key `rule` is missing", "Host("),
     ("          blue", "          gren: http://x\n          blue", "7:11 stacks.s.services.a.servers.gren | `gren` is not a color of this stack", "did you mean `green`?"),

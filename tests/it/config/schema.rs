@@ -112,6 +112,7 @@ fn the_keys_of_the_example_are_in_the_schema() {
     assert_eq!(
         keys(&root["$defs"]["Stack"]),
         [
+            "analysis",
             "checks",
             "colorHeader",
             "colors",

@@ -1,0 +1,3 @@
+//! Rollouts: changes of the traffic with care.
+
+pub mod analysis;
