@@ -1,7 +1,10 @@
-//! The lease: who is changing a stack's traffic, so that two operators don't do it at once.
+//! The lease: who is changing a stack's traffic, so that no two do it at once.
 //!
-//! It is a courtesy, not a lock: a change is made only if the key is still what it was, lease or none. It lasts for a
-//! few seconds and is made to last longer while its holder lives, so a holder that was killed blocks nobody for long.
+//! It lasts for a few seconds and is made to last longer while its holder lives, so a holder that was killed blocks nobody
+//! for long. And it is a fence: the store looks at the token of its holder in the same step in which it writes. Who slept
+//! longer than the lease lasts and wakes up writes nothing any more, as somebody else holds it; and once they are done, as
+//! the record of the rollout is no longer what the sleeper has read. Besides, lease or none, the key is set only if it
+//! still holds what was read.
 
 use std::fmt;
 use std::time::Duration;

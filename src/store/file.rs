@@ -5,6 +5,7 @@
 //! of the runtime, and for a bounded time.
 
 mod disk;
+mod kept;
 mod write;
 
 use std::collections::BTreeMap;

@@ -357,11 +357,12 @@ impl Session {
     }
 
     /// Writes the key with its history, the record of its rollout and the lease, in one step: all that is asked for, or
-    /// nothing where something is not as it must be. In a folder the steps are several, and nobody comes between them.
+    /// nothing where something is not as it must be.
     ///
     /// # Errors
     ///
-    /// Any [`StoreError`].
+    /// Any [`StoreError`]. After [`StoreError::Unknown`] it may be asked for again: where it was done after all, the record
+    /// is [`Written::Stale`], and already what it was to become.
     pub async fn write(&mut self, key: &str, write: &Write) -> Result<Written, StoreError> {
         let lease = write.lease.lease();
         let lease = lease.map_or(0, |lease| lease.to_json().len());

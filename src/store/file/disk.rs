@@ -262,7 +262,11 @@ impl Disk {
     }
 
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        write_atomically_as(&self.path(name), bytes, |file| self.hand_over(file))
+        self.put_at(&self.path(name), bytes)
+    }
+
+    pub(super) fn put_at(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        write_atomically_as(path, bytes, |file| self.hand_over(file))
     }
 
     /// Gives a new file to whom the folder belongs, for those to read and write who may read and write the folder: what

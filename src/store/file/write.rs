@@ -1,160 +1,135 @@
-//! What is written in one step, under the lock: the key with its history, the record of its rollout, and the lease.
+//! What is written in one step: the key with its history, the record of its rollout, and the lease.
+//!
+//! The lock keeps others out, but a writer can be killed between two files. So a record that comes with a change of the
+//! key is written aside first: whoever writes next sees by the key whether it came to count.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::fs;
+use std::path::PathBuf;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
-use super::disk::{Disk, now_ms};
+use super::disk::Disk;
+use super::kept::{Content, Lasting};
 use crate::history::Entry;
-use crate::lease::{self, Lease};
 use crate::store::write::{Holder, LONGEST, Write, Written};
-use crate::store::{Kept, Reading, StoreError, Unreadable, lease_key, no_record, rollout_key};
-
-/// A lease with the time until which it lasts, in milliseconds since the epoch.
-#[derive(Serialize, Deserialize)]
-struct Lasting {
-    until: u128,
-    lease: Lease,
-}
-
-/// What is in a file that may be too long, or none that can be read.
-enum Content {
-    Bytes(Vec<u8>),
-    Missing,
-    NoFile,
-    TooLong,
-}
+use crate::store::{Reading, StoreError, lease_key, rollout_key};
+use crate::traffic::MAX_LENGTH;
 
 impl Disk {
     /// See [`crate::store::Session::write`].
     pub(super) fn write(&self, key: &str, write: &Write) -> Result<Written, StoreError> {
-        let held = match &write.lease {
-            Holder::Anybody => None,
-            _ => self.lease(key)?,
-        };
-        if let (Some(held), Holder::Held(lease)) = (&held, &write.lease)
-            && !lease.is_same(held)
+        if write.record.is_some() {
+            self.settle(key)?;
+        }
+        if let Some(not_written) = self.check(key, write)? {
+            return Ok(not_written);
+        }
+        let lease = write.lease.lease();
+        // The lease first: who can't have it changes nothing.
+        if let (Some(lease), false) = (lease, write.release) {
+            self.put_json(&lease_key(key), &Lasting::new(lease.clone()))?;
+        }
+        let record = write.record.as_ref();
+        let record = record.filter(|(old, new)| old.as_ref() != Some(new));
+        match (&write.change, record) {
+            (Some((_, entry)), Some((_, record))) => self.change_with(key, entry, record)?,
+            (Some((_, entry)), None) => self.change(key, entry)?,
+            (None, Some((_, record))) => self.place(&rollout_key(key), record)?,
+            (None, None) => {}
+        }
+        if lease.is_some()
+            && write.release
+            && let Err(error) = fs::remove_file(self.path(&lease_key(key)))
+            && error.kind() != std::io::ErrorKind::NotFound
         {
-            return Ok(Written::Held(held.clone()));
-        }
-        if let Some((old, _)) = &write.record {
-            let is = self.record_of(key)?.unwrap_or_default();
-            if is != *old {
-                return Ok(Written::Stale(is));
-            }
-        }
-        if let Some((expected, _)) = &write.change {
-            let is = self.reading(key)?;
-            let same = match (&is, expected) {
-                (Reading::WrongType(_), Reading::WrongType(_))
-                | (Reading::TooLong(_), Reading::TooLong(_)) => true,
-                (is, expected) => is == expected,
-            };
-            if !same {
-                return Ok(Written::Conflict(is));
-            }
-        }
-        if let Some((_, entry)) = &write.change {
-            self.change(key, entry)?;
-        }
-        if let Some((old, new)) = &write.record
-            && old.as_ref() != Some(new)
-        {
-            let put = self.put(&rollout_key(key), new);
-            put.map_err(|error| self.failed(&error))?;
-        }
-        match write.lease.lease() {
-            Some(lease) if !write.release => {
-                let lasting = Lasting {
-                    until: now_ms() + lease::LASTS.as_millis(),
-                    lease: lease.clone(),
-                };
-                self.put_json(&lease_key(key), &lasting)?;
-            }
-            Some(_) if held.is_some() => {
-                let removed = fs::remove_file(self.path(&lease_key(key)));
-                removed.map_err(|error| self.failed(&error))?;
-            }
-            _ => {}
+            tracing::warn!(%error, "the lease could not be given back: it runs out by itself");
         }
         Ok(Written::Done)
     }
 
-    /// See [`crate::store::Session::rollouts`].
-    pub(super) fn rollouts(
-        &self,
-        keys: &[String],
-    ) -> Result<BTreeMap<String, Result<Kept, Unreadable>>, StoreError> {
-        self.is_there()?;
-        let mut rollouts = BTreeMap::new();
-        for key in keys {
-            let (record, lease) = (self.record_of(key)?, self.lease(key)?);
-            let at = Timestamp::now();
-            let kept = record.map(|record| Kept { record, lease, at });
-            rollouts.insert(key.clone(), kept);
+    /// What is not as it must be, if anything.
+    fn check(&self, key: &str, write: &Write) -> Result<Option<Written>, StoreError> {
+        if let Holder::Held(lease) = &write.lease
+            && let Some(held) = self.lease(key)?
+            && !lease.is_same(&held)
+        {
+            return Ok(Some(Written::Held(held)));
         }
-        Ok(rollouts)
-    }
-
-    /// The key goes first: a history that can't be written holds up no change.
-    fn change(&self, key: &str, entry: &Entry) -> Result<(), StoreError> {
-        let value = format!("{}\n", entry.to).into_bytes();
-        if let Err(error) = self.put(key, &value) {
-            // It may stand there all the same, where only the folder could not be brought to disk.
-            if self.reading(key)? != Reading::Value(value) {
-                return Err(self.failed(&error));
+        if let Some((old, _)) = &write.record {
+            let is = self.record_of(key)?.unwrap_or_default();
+            if is != *old {
+                return Ok(Some(Written::Stale(is)));
             }
         }
+        let Some((expected, _)) = &write.change else {
+            return Ok(None);
+        };
+        let is = self.reading(key)?;
+        let same = match (&is, expected) {
+            (Reading::WrongType(_), Reading::WrongType(_))
+            | (Reading::TooLong(_), Reading::TooLong(_)) => true,
+            (is, expected) => is == expected,
+        };
+        Ok((!same).then_some(Written::Conflict(is)))
+    }
+
+    /// Changes the key and the record.
+    fn change_with(&self, key: &str, entry: &Entry, record: &[u8]) -> Result<(), StoreError> {
+        let aside = [entry.to.as_bytes(), b"\n", record].concat();
+        let put = self.put_at(&self.aside(key), &aside);
+        put.map_err(|error| self.failed(&error))?;
+        if let Err(error) = self.change(key, entry) {
+            fs::remove_file(self.aside(key)).ok();
+            return Err(error);
+        }
+        // From here on it counts: who writes next finishes it where this does not.
+        self.place(&rollout_key(key), record).map_err(|error| {
+            StoreError::Unknown(format!("`{key}` is set, but not its rollout: {error}"))
+        })?;
+        fs::remove_file(self.aside(key)).ok();
+        Ok(())
+    }
+
+    /// Changes the key. It goes first: a history that can't be written holds up no change.
+    fn change(&self, key: &str, entry: &Entry) -> Result<(), StoreError> {
+        self.place(key, format!("{}\n", entry.to).as_bytes())?;
         if let Err(error) = self.append(key, entry) {
             tracing::warn!(%error, "the key is set, but the history could not be written");
         }
         Ok(())
     }
 
-    /// The record that is there.
-    fn record_of(&self, key: &str) -> Result<Result<Option<Vec<u8>>, Unreadable>, StoreError> {
-        Ok(match self.content(&rollout_key(key))? {
-            Content::Bytes(record) => Ok(Some(record).filter(|record| !record.is_empty())),
-            Content::Missing => Ok(None),
-            Content::NoFile => Err(no_record(key, "it is no regular file")),
-            Content::TooLong => Err(no_record(key, format!("it has more than {LONGEST} bytes"))),
-        })
+    /// Finishes what was begun: the record that was written aside counts where the key was set as well.
+    fn settle(&self, key: &str) -> Result<(), StoreError> {
+        let aside = self.aside(key);
+        let bytes = match self.content(&aside, LONGEST + MAX_LENGTH + 1)? {
+            Content::Missing => return Ok(()),
+            Content::Bytes(bytes) => bytes,
+            Content::NoFile | Content::TooLong => Vec::new(),
+        };
+        if let Some(end) = bytes.iter().position(|byte| *byte == b'\n')
+            && let (to, record) = (&bytes[..end], &bytes[end + 1..])
+            && self.reading(key)? == Reading::Value([to, b"\n"].concat())
+        {
+            self.place(&rollout_key(key), record)?;
+        }
+        fs::remove_file(&aside).map_err(|error| self.failed(&error))
     }
 
-    /// Who holds the lease now. One that can't be read is nobody's.
-    fn lease(&self, key: &str) -> Result<Option<Lease>, StoreError> {
-        let Content::Bytes(json) = self.content(&lease_key(key))? else {
-            return Ok(None);
-        };
-        let (now, lasts) = (now_ms(), lease::LASTS.as_millis());
-        let lasting = serde_json::from_slice(&json).ok();
-        // None lasts longer than that, unless the clock was set back, or somebody wrote it by hand.
-        let lasting = lasting.filter(|it: &Lasting| (now + 1..=now + lasts).contains(&it.until));
-        Ok(lasting.map(|lasting| lasting.lease))
+    /// Where a record is until its key is set. No key's file is hidden.
+    fn aside(&self, key: &str) -> PathBuf {
+        let mut name = self.path(&rollout_key(key));
+        let hidden = name.file_name().unwrap_or_default().to_string_lossy();
+        name.set_file_name(format!(".{hidden}"));
+        name
     }
 
-    fn content(&self, name: &str) -> Result<Content, StoreError> {
-        let path = self.path(name);
-        let read = || -> io::Result<Content> {
-            // Nobody may ever write into a pipe.
-            if !fs::metadata(&path)?.is_file() {
-                return Ok(Content::NoFile);
-            }
-            let mut bytes = Vec::new();
-            let file = File::open(&path)?;
-            file.take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
-            Ok(match bytes.len() {
-                length if length > LONGEST => Content::TooLong,
-                _ => Content::Bytes(bytes),
-            })
-        };
-        match read() {
-            Ok(content) => Ok(content),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Content::Missing),
-            Err(error) => Err(self.failed(&error)),
+    /// Puts it there, or finds it there all the same, where only the folder could not be brought to disk.
+    fn place(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        match self.put(name, bytes) {
+            Err(error) => match self.content(&self.path(name), bytes.len())? {
+                Content::Bytes(is) if is == bytes => Ok(()),
+                _ => Err(self.failed(&error)),
+            },
+            Ok(()) => Ok(()),
         }
     }
 }

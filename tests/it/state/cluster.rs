@@ -1,5 +1,9 @@
 //! A Redis Cluster: the node that has the key is found, and found again.
 
+use bluegreen::lease::Lease;
+use bluegreen::store::Store;
+use bluegreen::store::write::{Holder, Write, Written};
+
 use super::*;
 use crate::support::cli::Cli;
 use crate::support::port::free_port;
@@ -118,6 +122,26 @@ async fn the_node_that_has_the_key_is_found_from_any_other() {
         serves(&provider, "blue").await;
         let history = Cli::new(&["history"]).of(&provider);
         history.stdout("back").stdout("green").run().await;
+
+        // The record and the lease are there as well, and all of it is written in one step.
+        let store: Store = url.parse().unwrap();
+        let mut session = store.connect(&key).await.unwrap();
+        let reading = session.read_one(&key).await.unwrap().reading;
+        let lease = Lease::new("ann@here".to_owned(), "flip to green".to_owned());
+        let newest = session.history(&key, 1).await.unwrap().remove(0);
+        let write = Write {
+            lease: Holder::Held(lease.clone()),
+            record: Some((None, b"1".to_vec())),
+            change: Some((reading, newest)),
+            release: false,
+        };
+        let written = session.write(&key, &write).await.unwrap();
+        assert_eq!(written, Written::Done);
+        let kept = session.rollout_of(&key).await.unwrap().unwrap();
+        assert_eq!(
+            (kept.record, kept.lease),
+            (Some(b"1".to_vec()), Some(lease))
+        );
     }
 }
 

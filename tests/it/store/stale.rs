@@ -27,6 +27,11 @@ async fn a_lease_that_does_not_run_out_lasts_no_longer_than_any_other() {
         &["SET", LEASE, &expected],
     ] {
         redis.cli(command).await;
+        let kept = session.rollout_of("active").await.unwrap().unwrap();
+        assert_eq!(
+            kept.lease, None,
+            "{command:?}: who looks can try to take it"
+        );
         assert_eq!(
             take(&mut session).await.as_ref(),
             Some(&other),
@@ -35,6 +40,8 @@ async fn a_lease_that_does_not_run_out_lasts_no_longer_than_any_other() {
         let left: i64 = redis.cli(&["PTTL", LEASE]).await.parse().unwrap();
         let most = i64::try_from(LASTS.as_millis()).unwrap();
         assert!((1..=most).contains(&left), "{command:?}: {left} ms");
+        let kept = session.rollout_of("active").await.unwrap().unwrap();
+        assert_eq!(kept.lease.as_ref(), Some(&other), "{command:?}");
     }
     // It is not made to last longer by who asks.
     redis.cli(&["PEXPIRE", LEASE, "2000"]).await;

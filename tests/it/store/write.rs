@@ -402,6 +402,81 @@ async fn what_redis_refuses_leaves_neither_key_nor_record_nor_lease() {
     );
 }
 
+/// It is done late, after all: the writer finds its own record when it asks again, and no other has come between.
+#[tokio::test]
+async fn a_write_that_was_not_answered_can_be_asked_for_again() {
+    let redis = Redis::start().await;
+    let url = redis.url();
+    let write = Write {
+        lease: Holder::Held(lease("flip green")),
+        record: Some((None, b"1".to_vec())),
+        change: Some((Reading::Missing, entry("green"))),
+        release: false,
+    };
+    // Its command waits for as long as it does not hang up.
+    let mut unanswered = session(&url).await;
+    redis.cli(&["CLIENT", "PAUSE", "60000", "WRITE"]).await;
+    let error = unanswered.write("active", &write).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unknown(_)), "{error:?}");
+    redis.cli(&["CLIENT", "UNPAUSE"]).await;
+    let mut session = session(&url).await;
+    eventually("it is done", SOON, async || {
+        kept(&mut session, "active").await.record.ok_or("no record")
+    })
+    .await;
+    let again = session.write("active", &write).await.unwrap();
+    assert_eq!(again, Written::Stale(Some(b"1".to_vec())));
+}
+
+/// As a writer that was killed does, when the disk gives out between the key and the record.
+#[tokio::test]
+async fn what_was_cut_off_in_a_folder_is_done_or_not_by_what_the_key_says() {
+    let begin = Write {
+        record: Some((None, b"1".to_vec())),
+        change: Some((Reading::Missing, entry("green"))),
+        ..Write::default()
+    };
+    let check = Write {
+        record: Some((None, b"2".to_vec())),
+        ..Write::default()
+    };
+    for (echoed, expected) in [
+        (None, Written::Stale(Some(b"1".to_vec()))),
+        // Somebody else's value is not that of the rollout.
+        (Some("blue"), Written::Done),
+    ] {
+        let folder = Folder::new();
+        let mut session = session(&folder.url()).await;
+        let in_the_way = folder.key("{active}:rollout");
+        fs::create_dir_all(in_the_way.join("full")).unwrap();
+        let error = session.write("active", &begin).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unknown(_)), "{error:?}");
+        let reading = session.read_one("active").await.unwrap().reading;
+        assert_eq!(reading, holds("green", &folder.url()));
+        if let Some(value) = echoed {
+            folder.echo(value, "active");
+        }
+        fs::remove_dir_all(&in_the_way).unwrap();
+        let next = session.write("active", &check).await.unwrap();
+        assert_eq!(next, expected);
+        assert!(!folder.key(".{active}:rollout").exists());
+    }
+
+    // Where the key can't be set nothing is.
+    let folder = Folder::new();
+    let mut session = session(&folder.url()).await;
+    fs::create_dir_all(folder.key("active").join("full")).unwrap();
+    let is = session.read_one("active").await.unwrap().reading;
+    let begin = Write {
+        change: Some((is, entry("green"))),
+        ..begin
+    };
+    let error = session.write("active", &begin).await.unwrap_err();
+    assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
+    assert_eq!(kept(&mut session, "active").await.record, None);
+    assert!(!folder.key(".{active}:rollout").exists());
+}
+
 /// One that an older version has written has no token, and is nobody's of this one; what it is called counts for nothing.
 #[tokio::test]
 async fn the_holder_is_told_by_its_token_alone() {
