@@ -98,6 +98,8 @@ pub struct Shared {
     pub refusal_told: Mutex<Option<Instant>>,
     /// Connections that are open.
     pub connections: AtomicU64,
+    /// What the API has answered to requests that may be repeated.
+    remembered: api::Remembered,
 }
 
 /// Serves on this listener until `stop` is done; then answers the polls that are held and returns once they have been
@@ -139,6 +141,7 @@ pub async fn run(
         polls: AtomicU64::new(0),
         refusal_told: Mutex::default(),
         connections: AtomicU64::new(0),
+        remembered: api::Remembered::default(),
     });
 
     let mut published = state.publications();

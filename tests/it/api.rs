@@ -1,6 +1,7 @@
 //! The API, `/stacks/{stack}/…`, asked over HTTP as anybody would.
 
 mod history;
+mod idempotency;
 mod problem;
 mod tokens;
 mod traffic;

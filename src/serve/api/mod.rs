@@ -9,6 +9,7 @@
 //! their token.
 
 mod history;
+mod idempotency;
 mod problem;
 mod traffic;
 
@@ -18,13 +19,15 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::{Method, Request};
+use hyper::header::HeaderValue;
+use hyper::{HeaderMap, Method, Request};
 
 use super::Shared;
 use super::routes::Answer;
 use crate::config::Stack;
 use crate::state::Serving;
 use crate::token::Token;
+pub(super) use idempotency::Remembered;
 use problem::{Kind, Problem};
 
 /// What every path of the API begins with.
@@ -80,8 +83,7 @@ async fn respond(
     let reads = method == Method::GET || method == Method::HEAD;
     match route {
         Route::Traffic if method == Method::POST => {
-            let caller = Caller::of(shared, peer, stack, &request)?;
-            traffic::change(shared, &caller, stack, request).await
+            change(shared, peer, &path, stack, request).await
         }
         Route::Traffic => Err(Problem::method(&path, "POST")),
         Route::History if reads => {
@@ -92,6 +94,43 @@ async fn respond(
         }
         Route::History => Err(Problem::method(&path, "GET, HEAD")),
     }
+}
+
+/// Answers what changes something: once, where it has a key.
+async fn change(
+    shared: &Arc<Shared>,
+    peer: SocketAddr,
+    path: &str,
+    stack: &str,
+    request: Request<Incoming>,
+) -> Result<Answer, Problem> {
+    let caller = Caller::of(shared, peer, stack, &request)?;
+    let key = idempotency::key(request.headers())?;
+    let (head, body) = request.into_parts();
+    let post = Post {
+        caller,
+        stack: stack.to_owned(),
+        headers: head.headers,
+        body: whole(body, traffic::MAX_BODY).await?,
+    };
+    let Some(key) = key else {
+        return traffic::change(shared, &post).await;
+    };
+    let why = post.headers.get(traffic::WHY_HEADER);
+    let why = why.map_or(&b""[..], HeaderValue::as_bytes);
+    let print = idempotency::print(&[path.as_bytes(), why, &post.body]);
+    let owner = post.caller.token.name.clone();
+    let of_work = Arc::clone(shared);
+    let work = async move { traffic::change(&of_work, &post).await };
+    shared.remembered.once(owner, key, print, work).await
+}
+
+/// What asks for a change.
+struct Post {
+    caller: Caller,
+    stack: String,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 /// Who asks for a change, and may.
@@ -134,8 +173,8 @@ fn stack_of<'a>(serving: &'a Serving, name: &str) -> Result<&'a Stack, Problem> 
 }
 
 /// The whole body, of at most so many bytes.
-async fn body(request: Request<Incoming>, most: usize) -> Result<Bytes, Problem> {
-    let body = Limited::new(request.into_body(), most).collect();
+async fn whole(body: Incoming, most: usize) -> Result<Bytes, Problem> {
+    let body = Limited::new(body, most).collect();
     match tokio::time::timeout(BODY_TIMEOUT, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         _ => {

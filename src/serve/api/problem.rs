@@ -33,6 +33,12 @@ pub(super) enum Kind {
     Conflict,
     /// The key moves another stack.
     KeyOfAnother,
+    /// The first request with the same `Idempotency-Key` runs.
+    StillRunning,
+    /// Another request had the same `Idempotency-Key`.
+    KeyReused,
+    /// Too many requests of one token run.
+    TooMany,
     /// The store can't be reached or refuses; nothing was changed.
     StoreUnavailable,
     /// The store did not answer: what it did is not known.
@@ -75,6 +81,21 @@ impl Kind {
                 StatusCode::CONFLICT,
                 "key-of-another",
                 "The key moves another stack",
+            ),
+            Self::StillRunning => (
+                StatusCode::CONFLICT,
+                "still-running",
+                "The first request is still running",
+            ),
+            Self::KeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "key-reused",
+                "Another request had this key",
+            ),
+            Self::TooMany => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-requests",
+                "Too many requests are running",
             ),
             Self::StoreUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -194,6 +215,11 @@ impl Problem {
                 Self::new(Kind::StoreUnavailable, format!("the store: {error}{so}"))
             }
         }
+    }
+
+    /// Whether something may have been changed all the same.
+    pub(super) fn is_of_unknown_outcome(&self) -> bool {
+        self.kind == Kind::OutcomeUnknown
     }
 
     /// As it goes out.

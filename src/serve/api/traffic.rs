@@ -3,13 +3,12 @@
 //! The body is the traffic value, as text. It sets the key, only if it is still what it was, and writes the history; it
 //! waits for no instance: `GET /status` tells who has it.
 
-use hyper::body::Incoming;
-use hyper::{HeaderMap, Request};
+use hyper::HeaderMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::problem::{Kind, Problem};
-use super::{Caller, body, stack_of};
+use super::{Post, stack_of};
 use crate::color::Color;
 use crate::history::{self, Entry};
 use crate::registry;
@@ -19,10 +18,10 @@ use crate::store::{Outcome, Reading, StoreError};
 use crate::traffic::Traffic;
 
 /// More bytes than any traffic value has.
-const MAX_BODY: usize = 4096;
+pub(super) const MAX_BODY: usize = 4096;
 
 /// The header that says why, for the history.
-const WHY_HEADER: &str = "X-Why";
+pub(super) const WHY_HEADER: &str = "X-Why";
 
 /// What was done.
 #[derive(Serialize)]
@@ -34,19 +33,14 @@ struct Done<'a> {
 }
 
 /// Answers a change.
-pub(super) async fn change(
-    shared: &Shared,
-    caller: &Caller,
-    stack: &str,
-    request: Request<Incoming>,
-) -> Result<Answer, Problem> {
-    let why = reason(request.headers()).map_err(|text| {
+pub(super) async fn change(shared: &Shared, post: &Post) -> Result<Answer, Problem> {
+    let stack = post.stack.as_str();
+    let why = reason(&post.headers).map_err(|text| {
         Problem::new(Kind::InvalidRequest, format!("{WHY_HEADER}: {text}")).stack(stack)
     })?;
-    let body = body(request, MAX_BODY).await?;
     let serving = shared.state.serving();
     let config = stack_of(&serving, stack)?;
-    let to = Traffic::parse(&body, &config.colors)
+    let to = Traffic::parse(&post.body, &config.colors)
         .map_err(|error| Problem::new(Kind::InvalidTraffic, error.to_string()).stack(stack))?;
     let from = serving
         .stacks
@@ -56,7 +50,7 @@ pub(super) async fn change(
         at: Timestamp::now(),
         from: from.clone().unwrap_or_default(),
         to: to.to_string(),
-        by: caller.by(),
+        by: post.caller.by(),
         why,
     };
     let changed = set(shared, stack, &config.key, &to, &config.colors, &entry).await?;
