@@ -13,6 +13,9 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::Child;
 
+/// How long it may take to end once it was asked to: as long as Docker gives a container.
+pub const END_WITHIN: Duration = Duration::from_secs(10);
+
 /// How often is looked whether the group has ended: nobody tells of processes that are not our own.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 

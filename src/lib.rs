@@ -2,8 +2,8 @@
 //!
 //! This is the map of the crate, in the order in which the data flows:
 //!
-//! 1. the words: [`color`], [`traffic`], [`check`], [`template`], [`duration`], [`flag`], [`token`]; [`command`] runs
-//!    what the operator has written;
+//! 1. the words: [`color`], [`traffic`], [`check`], [`hook`], [`gate`], [`cron`], [`template`], [`duration`], [`flag`],
+//!    [`token`]; [`command`] runs what the operator has written;
 //! 2. [`config`] reads `bluegreen.yml` and checks it as a whole, also against what Traefik knows ([`traefik`]);
 //! 3. [`document`] renders the config and the traffic to the bytes that Traefik gets;
 //! 4. [`store`] follows the key in Redis, or in a folder; beside the key are the [`history`] and the [`registry`] of
@@ -23,10 +23,13 @@ pub mod color;
 pub mod command;
 pub mod commands;
 pub mod config;
+pub mod cron;
 pub mod document;
 pub mod duration;
 pub mod flag;
+pub mod gate;
 pub mod history;
+pub mod hook;
 pub mod init;
 pub mod last_good;
 pub mod lease;

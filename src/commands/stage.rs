@@ -9,11 +9,8 @@ use super::interrupt::Interrupt;
 use super::{Common, Exit, Failure};
 use crate::check::CommandLine;
 use crate::color::Color;
-use crate::command::Running;
+use crate::command::{END_WITHIN, Running};
 use crate::verify::report::time;
-
-/// How long it may take to end once it was asked to: as long as Docker gives a container.
-const END_WITHIN: Duration = Duration::from_secs(10);
 
 /// The config does not have this command.
 pub(super) fn missing(stack: &str, key: &str) -> Failure {

@@ -99,6 +99,33 @@ fn without_h2c(text: &str) -> Result<(), Unusable> {
     })
 }
 
+/// Checks the URL of a request: `http` or `https`, a host, and whatever a path and a query may be.
+pub(super) fn request(text: &str) -> Result<String, Unusable> {
+    let end = match text.find("://") {
+        Some(scheme) => text[scheme + 3..]
+            .find(['/', '?', '#'])
+            .map_or(text.len(), |end| scheme + 3 + end),
+        None => text.len(),
+    };
+    let (server, rest) = text.split_at(end);
+    let unusable = |problem, hint: &str| {
+        Err(Unusable {
+            problem,
+            hint: hint.to_owned(),
+        })
+    };
+    if server.contains('@') {
+        let hint = "remove it; a header can say who asks: `Authorization`";
+        return unusable("is a URL with a user or password", hint);
+    }
+    if rest.contains('#') {
+        let hint = "end it after the path and the query";
+        return unusable("is a URL with a fragment", hint);
+    }
+    entry_point(server)?;
+    Ok(text.to_owned())
+}
+
 /// Checks a reference to a service of another Traefik provider: `name@provider`.
 pub(super) fn reference(text: &str) -> Result<String, Unusable> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':');
@@ -165,6 +192,30 @@ mod tests {
         }
         for text in ["h2c://a", "a:9090", "http://a?b", "http://user@a"] {
             assert!(prometheus(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_has_a_path_and_a_query_as_well() {
+        for text in [
+            "https://hooks.example.com/services/T1/x@y?a=b",
+            "http://[::1]:80",
+            "http://a?b=http://c",
+        ] {
+            assert_eq!(request(text), Ok(text.to_owned()));
+        }
+        for (text, problem) in [
+            ("hooks.example.com/x", "without a scheme"),
+            ("ftp://a/x", "neither an `http`"),
+            ("h2c://a/x", "neither an `http`"),
+            ("http:///x", "can't be read"),
+            ("http://a:0/x", "port 0"),
+            ("http://a b/x", "white space"),
+            ("http://me:word@a/x", "user or password"),
+            ("http://a/x#y", "fragment"),
+        ] {
+            let told = request(text).unwrap_err().problem;
+            assert!(told.contains(problem), "{text}: {told}");
         }
     }
 

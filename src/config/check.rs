@@ -1,11 +1,12 @@
 //! The smoke tests of a stack, resolved, and the commands of `deploy`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Service;
 use super::path::Path;
 use super::raw::{RawCheck, RawCommand, RawDuration, RawStep, RawTarget};
+use super::request::Known;
 use super::resolve::Resolver;
 use super::step::step;
 use crate::check::{Action, Check, CommandLine, GIVEN, Step};
@@ -86,7 +87,7 @@ fn check(raw: RawCheck, path: &Path, around: &Around<'_>, resolver: &mut Resolve
             )
             .hint("have the command clean up itself");
     }
-    let mut known: BTreeSet<String> = GIVEN.iter().map(|name| (*name).to_owned()).collect();
+    let mut known = Known::and_saved(&GIVEN);
     let mut steps = |raw, at: &str, resolver: &mut Resolver<'_>| {
         steps(raw, &path.key(at), &mut known, around, resolver)
     };
@@ -126,7 +127,7 @@ pub(super) fn command(raw: RawCommand, path: &Path, resolver: &mut Resolver<'_>)
 fn steps(
     raw: Vec<RawStep>,
     path: &Path,
-    known: &mut BTreeSet<String>,
+    known: &mut Known,
     around: &Around<'_>,
     resolver: &mut Resolver<'_>,
 ) -> Vec<Step> {

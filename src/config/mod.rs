@@ -9,6 +9,8 @@ mod dangling;
 mod files;
 mod findings;
 mod frame;
+mod gate;
+mod hook;
 mod interpolate;
 mod keys;
 mod kinds;
@@ -21,6 +23,7 @@ mod path;
 mod preview;
 mod raw;
 mod report;
+mod request;
 mod resolve;
 mod rule;
 mod schema;
@@ -39,6 +42,8 @@ use serde_json::{Map, Value};
 
 use crate::check::{Check, CommandLine};
 use crate::color::Color;
+use crate::gate::Gates;
+use crate::hook::Hooks;
 
 pub use analysis::{Analysis, Errors, Latency, Query, Source};
 pub(crate) use load::foreign;
@@ -91,6 +96,10 @@ pub struct Stack {
     pub down: Option<CommandLine>,
     /// By what the traffic of a color is judged.
     pub analysis: Option<Analysis>,
+    /// What is done at the stages of a rollout.
+    pub hooks: Hooks,
+    /// What holds up a rollout.
+    pub gates: Gates,
 }
 
 /// How a color is seen that has no traffic; it has a header or an entrypoint, or both.

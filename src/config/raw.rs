@@ -5,6 +5,8 @@
 
 mod analysis;
 mod check;
+mod gate;
+mod hook;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +18,8 @@ pub(super) use analysis::{RawAnalysis, RawErrors, RawLatency, RawQuery, RawShare
 pub(super) use check::{
     RawCheck, RawCommand, RawDuration, RawExpect, RawStatus, RawStep, RawTarget, RawTexts,
 };
+pub(super) use gate::{RawFreeze, RawGates};
+pub(super) use hook::{RawCall, RawHook, RawHookList, RawHooks};
 
 /// The config of bluegreen: the stacks, and what else the served document holds.
 ///
@@ -82,6 +86,12 @@ pub(super) struct RawStack {
     pub(super) down: Option<RawCommand>,
     /// By what the traffic of a color is judged while it gets some.
     pub(super) analysis: Option<RawAnalysis>,
+    /// What is done at the stages of a rollout.
+    #[serde(default)]
+    pub(super) hooks: RawHooks,
+    /// What holds up a rollout before it moves traffic.
+    #[serde(default)]
+    pub(super) gates: RawGates,
 }
 
 /// How to see a color that has no traffic.

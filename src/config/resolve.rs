@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use super::analysis::analysis;
 use super::check::{Around, checks, command, time};
 use super::findings::{Finding, Findings, Source, Span, listed, nearest, shown};
+use super::gate::gates;
+use super::hook::hooks;
 use super::node::{Content, Node};
 use super::path::Path;
 use super::preview::{check_header, preview};
@@ -146,6 +148,8 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
     let analysis = raw
         .analysis
         .and_then(|raw| analysis(raw, &path.key("analysis"), &services, resolver));
+    let hooks = hooks(raw.hooks, &path.key("hooks"), resolver);
+    let gates = gates(raw.gates, &path.key("gates"), resolver);
     Stack {
         key: raw.key,
         colors: colors.names,
@@ -160,6 +164,8 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
         up_timeout,
         down,
         analysis,
+        hooks,
+        gates,
     }
 }
 

@@ -82,6 +82,17 @@ pub fn connector_to_anybody() -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
+/// What speaks TLS to those whose certificates this host trusts.
+pub fn connector_to_known() -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    // What can't be read trusts nobody, and who shows such a certificate is refused.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
+}
+
 /// Takes any certificate; its key the server must have.
 #[derive(Debug)]
 struct Anybody(WebPkiSupportedAlgorithms);

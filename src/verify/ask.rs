@@ -7,7 +7,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::handshake;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::AlertDescription as Alert;
@@ -17,8 +17,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use url::Url;
 
+use crate::check::Body;
 use crate::printable::beginning;
 use crate::serve::tls;
+use crate::template::{Values, fill, fill_json};
 
 /// How much of a body is read unless the request says otherwise, in bytes.
 const MOST: usize = 1 << 20;
@@ -26,8 +28,7 @@ const MOST: usize = 1 << 20;
 /// How much of a body is shown, in characters.
 const SHOWN: usize = 200;
 
-/// A request. It has a connection of its own, follows no redirect and uses no proxy; certificates are not judged: who
-/// shows them is not what is verified.
+/// A request. It has a connection of its own, follows no redirect and uses no proxy.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
@@ -43,6 +44,17 @@ pub(crate) struct Request {
     pub(crate) timeout: Duration,
     /// More of the answer's body is not read, in bytes.
     pub(crate) most: usize,
+    /// Whose certificates are good.
+    pub(crate) trust: Trust,
+}
+
+/// Whose certificates are good.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Trust {
+    /// Anybody's: who shows them is not what is verified, and is told nothing that is secret.
+    Anybody,
+    /// Those that this host trusts.
+    Host,
 }
 
 /// An answer.
@@ -93,7 +105,36 @@ impl Request {
             body: None,
             timeout,
             most: MOST,
+            trust: Trust::Anybody,
         }
+    }
+
+    /// The same with these headers and this body as well, with the values in their texts.
+    pub(crate) fn with(
+        mut self,
+        headers: &[(HeaderName, String)],
+        body: &Body,
+        values: &Values,
+    ) -> Self {
+        for (name, value) in headers {
+            if name == HOST {
+                self.host = Some(fill(value, values));
+            } else {
+                self.headers.push((name.clone(), fill(value, values)));
+            }
+        }
+        match body {
+            Body::None => {}
+            Body::Text(text) => self.body = Some(fill(text, values)),
+            Body::Json(json) => {
+                self.body = Some(fill_json(json, values).to_string());
+                if !headers.iter().any(|(name, _)| name == CONTENT_TYPE) {
+                    let kind = "application/json".to_owned();
+                    self.headers.push((CONTENT_TYPE, kind));
+                }
+            }
+        }
+        self
     }
 
     /// It in words: `GET http://127.0.0.1:80/health (api.localhost)`.
@@ -134,7 +175,11 @@ impl Request {
             };
             let name = ServerName::try_from(named.to_owned());
             let name = name.map_err(|error| NoAnswer::of(&error))?;
-            let stream = tls::connector_to_anybody().connect(name, stream).await;
+            let connector = match self.trust {
+                Trust::Anybody => tls::connector_to_anybody(),
+                Trust::Host => tls::connector_to_known(),
+            };
+            let stream = connector.connect(name, stream).await;
             self.send(authority, stream.map_err(|error| NoAnswer::of(&error))?)
                 .await
         };
@@ -163,8 +208,7 @@ impl Request {
             (USER_AGENT, agent),
         ];
         for (name, value) in given.iter().chain(&self.headers) {
-            let value = value
-                .parse()
+            let value = HeaderValue::from_bytes(value.as_bytes())
                 .map_err(|error| NoAnswer::Broken(format!("the header {name}: {error}")))?;
             request.headers_mut().insert(name, value);
         }

@@ -27,7 +27,7 @@ pub mod report;
 pub mod routers;
 mod rule;
 mod smoke;
-mod steps;
+pub(crate) mod steps;
 
 use std::path::Path;
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::ask::{Answer, NoAnswer, Request};
 use super::report::Outcome;
 use super::smoke::Target;
-use crate::check::{Body, Check, Expect, Source, Step};
+use crate::check::{Check, Expect, Source, Step};
 use crate::template::{Values, fill, fill_json};
 
 /// Runs the steps up to the first that is not answered as expected, and then those that clean up.
@@ -72,41 +72,20 @@ async fn take(
             step.service
         )));
     };
-    let path = fill(&step.path, values);
-    let timeout = step.timeout.unwrap_or(check.timeout);
-    let mut request = Request {
-        method: step.method.clone(),
-        host: base.host.clone(),
-        ..Request::get(&base.server, &path, timeout)
-    };
     let header = |name: &str| name.parse().ok();
     let of_rule = base
         .headers
         .iter()
         .filter_map(|(name, value)| Some((header(name)?, value.clone())));
-    request.headers.extend(of_rule);
-    for (name, value) in &step.headers {
-        if name == hyper::header::HOST {
-            request.host = Some(fill(value, values));
-        } else {
-            request.headers.push((name.clone(), fill(value, values)));
-        }
-    }
-    let typed = step
-        .headers
-        .iter()
-        .any(|(name, _)| name == hyper::header::CONTENT_TYPE);
-    match &step.body {
-        Body::None => {}
-        Body::Text(text) => request.body = Some(fill(text, values)),
-        Body::Json(json) => {
-            request.body = Some(fill_json(json, values).to_string());
-            if !typed {
-                let kind = "application/json".to_owned();
-                request.headers.push((hyper::header::CONTENT_TYPE, kind));
-            }
-        }
-    }
+    let path = fill(&step.path, values);
+    let timeout = step.timeout.unwrap_or(check.timeout);
+    let request = Request {
+        method: step.method.clone(),
+        host: base.host.clone(),
+        headers: of_rule.collect(),
+        ..Request::get(&base.server, &path, timeout)
+    };
+    let request = request.with(&step.headers, &step.body, values);
     let asked = request.shown();
     let answer = request.ask().await.map_err(|error| match error {
         NoAnswer::Unreachable(why) if target.name == "production" => {
@@ -124,7 +103,7 @@ async fn take(
 }
 
 /// Whether an answer is as expected; else what was.
-fn meets(expect: &Expect, answer: &Answer, values: &Values) -> Result<(), String> {
+pub(crate) fn meets(expect: &Expect, answer: &Answer, values: &Values) -> Result<(), String> {
     let status = answer.status.as_u16();
     if expect.status.is_empty() && !answer.status.is_success() {
         return Err("expected 2xx".to_owned());

@@ -7,6 +7,7 @@ mod garbage;
 mod meaning;
 mod mistakes;
 mod report;
+mod rollout;
 mod schema;
 mod values;
 

@@ -25,6 +25,7 @@ mod flip;
 mod harness;
 mod healthcheck;
 mod hold;
+mod hooks;
 mod init;
 mod listener;
 mod preview;

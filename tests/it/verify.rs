@@ -6,7 +6,7 @@ mod desk;
 mod health;
 mod production;
 mod steps;
-mod tls;
+pub(crate) mod tls;
 
 use tempfile::TempDir;
 

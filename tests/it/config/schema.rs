@@ -119,6 +119,8 @@ fn the_keys_of_the_example_are_in_the_schema() {
             "containers",
             "down",
             "entryPoints",
+            "gates",
+            "hooks",
             "key",
             "preview",
             "production",

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 /// Listens with TLS, and passes on what comes; as long as the test runs.
-pub(super) async fn terminate(to: SocketAddr) -> SocketAddr {
+pub(crate) async fn terminate(to: SocketAddr) -> SocketAddr {
     let made = rcgen::generate_simple_self_signed(vec!["elsewhere.example".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -26,7 +26,10 @@ pub(super) async fn terminate(to: SocketAddr) -> SocketAddr {
         while let Ok((stream, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
-                let mut inside = acceptor.accept(stream).await.unwrap();
+                // A client may not like the certificate.
+                let Ok(mut inside) = acceptor.accept(stream).await else {
+                    return;
+                };
                 let mut outside = TcpStream::connect(to).await.unwrap();
                 // Clients go away whenever they like.
                 let _ = tokio::io::copy_bidirectional(&mut inside, &mut outside).await;
