@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How many changes the store keeps of each stack.
@@ -15,6 +15,12 @@ pub const MOST_BYTES: u64 = 4 << 20;
 
 /// What stands for the author of a change that came from outside, such as by `redis-cli SET`.
 pub const OUTSIDE: &str = "outside";
+
+/// What stands for the author where the guard has refused a change from outside.
+pub const GUARD: &str = "guard";
+
+/// How many of what the guard has refused the store keeps of each stack.
+pub const REFUSALS_KEPT: usize = 100;
 
 /// What the reason of a change begins with by which a `flip` went back by itself.
 pub const WENT_BACK: &str = "went back: ";
@@ -53,6 +59,36 @@ pub struct Recorded {
     pub entry: Entry,
 }
 
+/// A change that came from outside, to be written into the history.
+#[derive(Clone, Debug)]
+pub struct OutsideChange {
+    /// The key that was set.
+    pub key: String,
+    /// What it was set to, as it was read.
+    pub value: Vec<u8>,
+    /// The history's entry.
+    pub entry: Entry,
+}
+
+/// A change from outside that the guard has refused, to be written beside the history.
+#[derive(Clone, Debug)]
+pub struct RefusedChange {
+    /// The key, what it was set to, and the entry, which changes nothing.
+    pub change: OutsideChange,
+    /// The traffic that was refused.
+    pub refused: String,
+    /// Since when the key has said so, by the store's clock.
+    pub since: Timestamp,
+}
+
+impl RefusedChange {
+    /// What is as old is of this refusal, too: others may have seen the key a little earlier.
+    pub fn told_since(&self) -> Timestamp {
+        const EARLIER: SignedDuration = SignedDuration::from_secs(1);
+        self.since.checked_sub(EARLIER).unwrap_or(self.since)
+    }
+}
+
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -68,6 +104,21 @@ impl fmt::Display for Entry {
         }
         Ok(())
     }
+}
+
+/// The changes with what the guard has refused among them, both the newest first and each in its own order: their times
+/// are by the clocks of different hosts.
+pub fn merged(changes: Vec<Entry>, refusals: Vec<Entry>) -> Vec<Entry> {
+    let mut merged = Vec::with_capacity(changes.len() + refusals.len());
+    let mut refusals = refusals.into_iter().peekable();
+    for change in changes {
+        while let Some(refusal) = refusals.next_if(|refusal| refusal.at > change.at) {
+            merged.push(refusal);
+        }
+        merged.push(change);
+    }
+    merged.extend(refusals);
+    merged
 }
 
 /// A reason that fits into a history.

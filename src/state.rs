@@ -6,6 +6,7 @@
 //! stack, [`takeover`] for a new config.
 
 pub mod decide;
+pub mod guard;
 mod news;
 pub mod problem;
 mod share;
@@ -27,7 +28,7 @@ pub use writer::Writer;
 use crate::color::Color;
 use crate::config::{Config, Stack};
 use crate::document::{Document, Revision};
-use crate::history::Entry;
+use crate::history::{Entry, OutsideChange, RefusedChange};
 use crate::registry::{RefusedConfig, WaitingConfig};
 use crate::store::{KeyState, Reading};
 use crate::traffic::Traffic;
@@ -143,6 +144,8 @@ pub struct Counters {
     pub changes: AtomicU64,
     /// Keys that were found without a usable value, each time anew.
     pub unusable_values: AtomicU64,
+    /// Plain `SET`s that the guard has refused, each once.
+    pub guard_refusals: AtomicU64,
     /// Connections to the store that were lost or did not come about.
     pub store_errors: AtomicU64,
     /// Config files that were taken over.
@@ -190,27 +193,23 @@ impl State {
     }
 }
 
-/// A change that came from outside, to be written into the history.
+/// What is to be written into the history.
 #[derive(Clone, Debug)]
-pub struct OutsideChange {
-    /// The key that was set.
-    pub key: String,
-    /// What it was set to, as it was read.
-    pub value: Vec<u8>,
-    /// The history's entry.
-    pub entry: Entry,
+pub enum Unrecorded {
+    /// A change that came from outside.
+    Change(OutsideChange),
+    /// A change from outside that the guard has refused.
+    Refusal(RefusedChange),
 }
 
-impl OutsideChange {
-    /// What was read of a stack's key, as an entry of its history.
-    fn of(stack: &Stack, key: &KeyState, entry: Entry) -> Option<Self> {
-        let Reading::Value(value) = &key.reading else {
-            return None;
-        };
-        Some(Self {
-            key: stack.key.clone(),
-            value: value.clone(),
-            entry,
-        })
-    }
+/// What was read of a stack's key, as an entry of its history.
+fn outside_change(stack: &Stack, key: &KeyState, entry: Entry) -> Option<OutsideChange> {
+    let Reading::Value(value) = &key.reading else {
+        return None;
+    };
+    Some(OutsideChange {
+        key: stack.key.clone(),
+        value: value.clone(),
+        entry,
+    })
 }

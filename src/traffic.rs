@@ -49,6 +49,11 @@ impl Traffic {
             .map_or(0, |(_, weight)| *weight)
     }
 
+    /// All weights together.
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(|(_, weight)| u64::from(*weight)).sum()
+    }
+
     /// The colors that have traffic, in the order of the stack's colors.
     pub fn colors(&self) -> impl Iterator<Item = &Color> {
         self.0.iter().map(|(color, _)| color)

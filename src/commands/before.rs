@@ -110,14 +110,13 @@ pub async fn reports(session: &mut Session, key: &str) -> Result<Vec<Aged>, Stor
     }
 }
 
-/// The traffic in force: what the key says; else what all providers serve; else what the history says; else the first
+/// The traffic in force: what the key says, unless a guard may hold that back; else what all providers serve; else what the history says; else the first
 /// color, where the key has never been set.
 pub fn in_force(stack: &Stack, key: &KeyState, reports: &[Aged]) -> Option<Traffic> {
     let parse = |text: &str| Traffic::parse(text.as_bytes(), &stack.colors).ok();
-    if let Reading::Value(value) = &key.reading
-        && let Ok(traffic) = Traffic::parse(value, &stack.colors)
-    {
-        return Some(traffic);
+    let told = key.tells(&stack.colors, stack.guard.is_some());
+    if told.is_some() {
+        return told;
     }
     let mut served = Vec::new();
     for traffic in reports
@@ -132,6 +131,7 @@ pub fn in_force(stack: &Stack, key: &KeyState, reports: &[Aged]) -> Option<Traff
     }
     match (served.as_slice(), &key.newest, &key.reading) {
         ([one], ..) => one.clone(),
+        _ if let held @ Some(_) = key.tells(&stack.colors, false) => held,
         (_, Ok(Some(newest)), _) => parse(&newest.entry.to),
         ([], Ok(None), Reading::Missing) => Some(Traffic::all_to(stack.colors[0].clone())),
         // Not known is not never set.

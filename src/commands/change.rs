@@ -118,7 +118,10 @@ impl Change<'_> {
         }
         let mut done = Done {
             from,
-            changed: !says(&key.reading, &self.to, self.stack),
+            changed: {
+                let told = key.tells(&self.stack.colors, self.stack.guard.is_some());
+                told.as_ref() != Some(&self.to)
+            },
             asker,
             instances: None,
             to_nobody,
@@ -342,11 +345,6 @@ impl Change<'_> {
         )
         .hint("look with `bluegreen status`, once the store answers"))
     }
-}
-
-/// Whether a key says so.
-fn says(reading: &Reading, traffic: &Traffic, stack: &Stack) -> bool {
-    matches!(reading, Reading::Value(value) if Traffic::parse(value, &stack.colors).as_ref() == Ok(traffic))
 }
 
 /// A traffic that may not be known.

@@ -7,7 +7,8 @@ use super::{Common, Failure, block_on, print, print_json, talk};
 
 /// Shows who changed the traffic, when and why, the newest first.
 ///
-/// A change that came from outside, such as by `redis-cli SET`, is there too, by `outside`. Exit codes: 0; 2 usage or
+/// A change that came from outside, such as by `redis-cli SET`, is there too, by `outside`; and one that the guard has
+/// refused, by `guard`, from what stands to what stands. Exit codes: 0; 2 usage or
 /// config mistake; 6 the store could not be reached.
 #[derive(Debug, Args)]
 pub struct History {
@@ -35,10 +36,7 @@ impl History {
         let entries = block_on(async {
             let failed = |error| Failure::store(&common.store, &error, "");
             let mut session = common.store.connect(&stack.key).await.map_err(failed)?;
-            session
-                .history(&stack.key, limit.max(1))
-                .await
-                .map_err(failed)
+            session.past(&stack.key, limit.max(1)).await.map_err(failed)
         })?;
         if common.json {
             print_json(&json!({ "stack": name, "history": entries }));

@@ -91,7 +91,7 @@ async fn read<'a>(
         let looks = stack
             .colors
             .iter()
-            .map(async |color| (color, health::look(stack, color).await));
+            .map(async |color| (color, health::look(stack, color, health::GLANCE).await));
         views.push(View {
             name,
             stack,

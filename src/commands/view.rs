@@ -34,7 +34,10 @@ impl View<'_> {
         let key = &self.stack.key;
         match &self.key.reading {
             Reading::Value(value) => {
-                let error = Traffic::parse(value, &self.stack.colors).err()?;
+                let error = match Traffic::parse(value, &self.stack.colors) {
+                    Ok(told) => return self.unfollowed(&told),
+                    Err(error) => error,
+                };
                 Some(format!(
                     "the key `{key}` holds {}: {error}; the last good traffic stands",
                     shown(&self.key.reading)
@@ -57,6 +60,16 @@ impl View<'_> {
                 Some(format!("{text}; {rest}"))
             }
         }
+    }
+
+    /// Why a running provider does not serve what the key tells, where one says so.
+    fn unfollowed(&self, told: &Traffic) -> Option<String> {
+        let told = told.to_string();
+        let mut running = self.reports.iter().filter(|aged| aged.runs());
+        running.find_map(|Aged { report, .. }| {
+            let problem = report.problem.clone();
+            problem.filter(|_| !report.serves(&told))
+        })
     }
 
     pub(super) fn json(&self) -> Value {

@@ -10,6 +10,7 @@ mod files;
 mod findings;
 mod frame;
 mod gate;
+mod guard;
 mod hook;
 mod interpolate;
 mod keys;
@@ -82,6 +83,8 @@ pub struct Stack {
     pub color_header: String,
     /// How a color is seen that has no traffic.
     pub preview: Option<Preview>,
+    /// What stands before a plain `SET` of the key, where something does.
+    pub guard: Option<Guard>,
     /// Its services by name; at least one.
     pub services: BTreeMap<String, Service>,
     /// The compose project of each color, where it is known.
@@ -111,6 +114,14 @@ pub struct Preview {
     pub entry_point: Option<String>,
     /// A Traefik rule that a request must meet besides.
     pub rule: Option<String>,
+}
+
+/// What stands before a plain `SET` of the key: the health of the servers of a color that would get more traffic. At
+/// least one of its services can be asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// How long they may take to answer.
+    pub within: Duration,
 }
 
 /// One thing that a stack serves.
@@ -148,6 +159,17 @@ pub enum Servers {
     Urls(Vec<String>),
     /// A service that another Traefik provider defines, as `name@provider`.
     Reference(String),
+}
+
+impl Servers {
+    /// The URLs of those that can be asked for their health: HTTP/2 without TLS begins in a way of its own.
+    pub fn asked(&self) -> impl Iterator<Item = &String> {
+        let urls = match self {
+            Self::Urls(urls) => urls.as_slice(),
+            Self::Reference(_) => &[],
+        };
+        urls.iter().filter(|url| !url.starts_with("h2c:"))
+    }
 }
 
 /// Where an instance can be asked which document it has applied.

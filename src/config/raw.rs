@@ -68,6 +68,12 @@ pub(super) struct RawStack {
     pub(super) color_header: String,
     /// How to see a color that has no traffic.
     pub(super) preview: Option<RawPreview>,
+    /// What the provider looks at before it follows a plain `SET` of the key that gives a color more traffic. A `flip` and
+    /// whatever else has verified the color itself is not held up.
+    #[schemars(length(min = 1))]
+    pub(super) guard: Option<Vec<RawGuard>>,
+    /// How long that may take, such as `2s`, the default.
+    pub(super) guard_timeout: Option<RawDuration>,
     /// The services by name.
     #[serde(default)]
     #[schemars(extend("minProperties" = 1))]
@@ -92,6 +98,15 @@ pub(super) struct RawStack {
     /// What holds up a rollout before it moves traffic.
     #[serde(default)]
     pub(super) gates: RawGates,
+}
+
+/// What the guard looks at.
+#[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Guard")]
+pub(super) enum RawGuard {
+    // No doc comments: they would make each variant a schema of its own.
+    Health,
 }
 
 /// How to see a color that has no traffic.

@@ -8,6 +8,7 @@ use super::analysis::analysis;
 use super::check::{Around, checks, command, time};
 use super::findings::{Finding, Findings, Source, Span, listed, nearest, shown};
 use super::gate::gates;
+use super::guard::guard;
 use super::hook::hooks;
 use super::node::{Content, Node};
 use super::path::Path;
@@ -66,6 +67,7 @@ pub(super) fn resolve(raw: RawConfig, complete: bool, resolver: &mut Resolver<'_
             store::registry_key(&stack.key),
             store::lease_key(&stack.key),
             store::rollout_key(&stack.key),
+            store::refused_key(&stack.key),
         ];
         if let Some(first) = written.iter().find_map(|key| keys.get(key)) {
             let other = resolver.tree.value_span(&first.key("key"));
@@ -129,6 +131,7 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
             containers.insert(color, project);
         }
     }
+    let guard = guard(raw.guard, raw.guard_timeout, &services, path, resolver);
     let around = Around {
         services: &services,
         production: production.is_some()
@@ -157,6 +160,7 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
         production,
         color_header: raw.color_header,
         preview,
+        guard,
         services,
         containers,
         checks,

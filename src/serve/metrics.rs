@@ -122,6 +122,11 @@ pub fn text(shared: &Shared) -> String {
             &counters.unusable_values,
         ),
         (
+            "guard_refusals",
+            "Changes from outside that the guard has refused",
+            &counters.guard_refusals,
+        ),
+        (
             "store_errors",
             "Connections to the store that were lost or not made",
             &counters.store_errors,

@@ -9,6 +9,7 @@
 //! - [`fleet`]: which instances poll, and what they have;
 //! - [`marker`]: asking an instance what it has applied;
 //! - [`routers`]: asking an instance which routers it has disabled;
+//! - [`guard`]: looking at the servers of what a plain `SET` gives more traffic;
 //! - [`reporter`]: telling the store of the fleet, and of changes from outside;
 //! - [`reload`]: taking over a changed config file;
 //! - [`api`]: stacks looked at and changed from elsewhere;
@@ -19,6 +20,7 @@ pub mod access;
 pub mod api;
 pub mod connections;
 pub mod fleet;
+pub mod guard;
 pub mod hold;
 pub mod interval;
 pub mod marker;
@@ -45,7 +47,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::last_good::{self, LastGood};
-use crate::state::{OutsideChange, State, Writer};
+use crate::state::{State, Unrecorded, Writer};
 use crate::store::follow::{Event, Followed, follow};
 use crate::store::{Store, Unreadable};
 use access::Access;
@@ -157,6 +159,8 @@ pub async fn run(
         store.clone(),
         outside,
     ));
+    let (seen_sender, seen) = mpsc::channel(16);
+    background.spawn(guard::watch(Arc::clone(&state), writer.held(), seen_sender));
     background.spawn(marker::ask_all(Arc::clone(&shared)));
     background.spawn(routers::watch(Arc::clone(&shared)));
     background.spawn(reload::watch(
@@ -175,6 +179,7 @@ pub async fn run(
         writer,
         events,
         configs,
+        seen,
         follow_sender,
         outside_sender,
     ));
@@ -214,24 +219,30 @@ async fn write(
     mut writer: Writer,
     mut events: mpsc::Receiver<Event>,
     mut configs: mpsc::Receiver<NewConfig>,
+    mut seen: mpsc::Receiver<guard::Seen>,
     followed: watch::Sender<Followed>,
-    outside: mpsc::UnboundedSender<OutsideChange>,
+    outside: mpsc::UnboundedSender<Unrecorded>,
 ) {
     loop {
+        let mut unrecorded = Vec::new();
         tokio::select! {
             event = events.recv() => {
                 let Some(event) = event else {
                     return;
                 };
-                for change in writer.on_store(event, Instant::now()) {
-                    // Nobody records any more only when the provider stops.
-                    outside.send(change).ok();
-                }
+                unrecorded = writer.on_store(event, Instant::now());
+            }
+            Some((stack, verdict)) = seen.recv() => {
+                unrecorded = writer.on_verdict(&stack, verdict, Instant::now());
             }
             Some(new) = configs.recv() => match new {
                 NewConfig::Loaded(loaded) => writer.on_config(loaded.config, loaded.certificate),
                 NewConfig::Mistaken => writer.on_mistakes(),
             },
+        }
+        for unrecorded in unrecorded {
+            // Nobody records any more only when the provider stops.
+            outside.send(unrecorded).ok();
         }
         let wanted = writer.followed();
         followed.send_if_modified(|followed| {

@@ -12,8 +12,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
+use crate::history::{OutsideChange, RefusedChange};
 use crate::registry::{REPORT_EVERY, Report};
-use crate::state::{OutsideChange, Refused, StackState};
+use crate::state::{Refused, StackState, Unrecorded};
 use crate::store::{Session, Store, StoreError};
 
 /// After a change, others that come at the same time are waited for, so that a large fleet's confirmations make a few
@@ -41,6 +42,8 @@ struct Reporter<'a> {
     session: Option<Session>,
     /// By key: of two changes of one key the store takes only the newer into the history.
     unrecorded: BTreeMap<String, OutsideChange>,
+    /// By key, what the guard has refused last.
+    refused: BTreeMap<String, RefusedChange>,
     /// When the list of instances is to be written again, though there is nothing new in it.
     relist_at: Instant,
 }
@@ -49,7 +52,7 @@ struct Reporter<'a> {
 pub async fn report(
     shared: Arc<Shared>,
     store: Store,
-    mut outside: mpsc::UnboundedReceiver<OutsideChange>,
+    mut outside: mpsc::UnboundedReceiver<Unrecorded>,
 ) {
     let mut changes = shared.fleet.changes();
     let mut publications = shared.state.publications();
@@ -118,12 +121,20 @@ impl<'a> Reporter<'a> {
             changes: shared.fleet.changes(),
             session: None,
             unrecorded: BTreeMap::new(),
+            refused: BTreeMap::new(),
             relist_at: Instant::now(),
         }
     }
 
-    fn is_to_record(&mut self, change: OutsideChange) {
-        self.unrecorded.insert(change.key.clone(), change);
+    fn is_to_record(&mut self, unrecorded: Unrecorded) {
+        match unrecorded {
+            Unrecorded::Change(change) => {
+                self.unrecorded.insert(change.key.clone(), change);
+            }
+            Unrecorded::Refusal(refused) => {
+                self.refused.insert(refused.change.key.clone(), refused);
+            }
+        }
     }
 
     /// Writes what is to be recorded, and the report.
@@ -138,18 +149,12 @@ impl<'a> Reporter<'a> {
         };
         while let Some(change) = self.unrecorded.first_entry() {
             let OutsideChange { key, value, entry } = change.get();
-            let recorded = session.record(key, value, entry).await;
-            match recorded {
-                Ok(()) => {}
-                Err(StoreError::Refused(error)) if !error.may_pass => tracing::warn!(
-                    key,
-                    %error,
-                    "the store refuses to take a change from outside into the history"
-                ),
-                // Tried again later: recorded twice makes no two entries.
-                Err(error) => return Err(error),
-            }
+            taken(key, session.record(key, value, entry).await)?;
             change.remove();
+        }
+        while let Some(refused) = self.refused.first_entry() {
+            taken(refused.key(), session.record_refusal(refused.get()).await)?;
+            refused.remove();
         }
         self.tell(&mut session, false).await?;
         self.session = Some(session);
@@ -180,6 +185,21 @@ impl<'a> Reporter<'a> {
     /// Whether the list of instances is to be written now: because something in it is new, or it has become old.
     fn list_is_due(&self) -> bool {
         self.changes.has_changed().unwrap_or(true) || Instant::now() >= self.relist_at
+    }
+}
+
+/// Passes on why something could not be recorded where it is to be tried again: recorded twice makes no two entries.
+fn taken(key: &str, recorded: Result<(), StoreError>) -> Result<(), StoreError> {
+    match recorded {
+        Err(StoreError::Refused(error)) if !error.may_pass => {
+            tracing::warn!(
+                key,
+                %error,
+                "the store refuses to take a change from outside into the history"
+            );
+            Ok(())
+        }
+        recorded => recorded,
     }
 }
 

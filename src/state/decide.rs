@@ -2,16 +2,20 @@
 //!
 //! A pure function of what is known, so that every case of it can be tried. Its rules, the first that applies:
 //!
-//! 1. A valid value of the key moves the traffic.
+//! 1. A valid value of the key moves the traffic; where the stack has a guard, one that nobody has verified does so once
+//!    the guard has seen the servers of the colors that get more to be well.
 //! 2. Else the newest choice that anybody knows of: this provider, the history, the providers that run, the disk. What
 //!    the key has told this provider is one, and of two that are as old as each other what is in force stands.
 //! 3. Where one of them can't be read, and the others know of no choice: nothing.
 //! 4. Nobody has ever chosen: what the other providers serve, else the first color.
 
+mod guard;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::guard::Verdict;
 use super::problem::{Beside, Key, Problem};
 use super::{Source, StackState};
 use crate::config::Stack;
@@ -36,6 +40,8 @@ pub struct Facts<'a> {
     pub answers_for: Duration,
     /// Whether it was away before.
     pub came_back: bool,
+    /// What the guard has seen of what the key says.
+    pub verdict: Option<&'a Verdict>,
 }
 
 /// What follows from it.
@@ -53,6 +59,9 @@ pub struct Decision {
 pub fn decide(stack: &Stack, facts: Facts<'_>) -> Decision {
     let matter = match &facts.key.reading {
         Reading::Value(value) => match Traffic::parse(value, &stack.colors) {
+            Ok(traffic) if stack.guard.is_some() => {
+                return guard::by_guarded_key(stack, traffic, facts);
+            }
             Ok(traffic) => return by_key(stack, traffic, facts),
             Err(error) => Key::Garbage(error),
         },
@@ -95,7 +104,7 @@ fn by_key(stack: &Stack, traffic: Traffic, facts: Facts<'_>) -> Decision {
     let known = known.or_else(|| on_disk(stack, disk).ok().flatten());
     let newest = key.newest.as_ref().ok().and_then(Option::as_ref);
     let meant = |newest: &Recorded| Traffic::parse(newest.entry.to.as_bytes(), &stack.colors).ok();
-    let told = newest.filter(|newest| meant(newest).as_ref() == Some(&traffic));
+    let told = key.recorded(&traffic, &stack.colors);
     let same = known.as_ref().filter(|known| known.traffic == traffic);
     // It may have been set and set back while no provider ran, before the disk had it, or between two readings.
     let missed = newest.filter(|newest| {
@@ -142,6 +151,44 @@ fn by_key(stack: &Stack, traffic: Traffic, facts: Facts<'_>) -> Decision {
 
 /// The key tells nothing.
 fn without_key(stack: &Stack, matter: Key, facts: Facts<'_>) -> Decision {
+    let never_set = matter == Key::Gone;
+    let Some(standing) = standing(stack, never_set, facts) else {
+        return Decision {
+            state: None,
+            problem: None,
+            unrecorded: None,
+        };
+    };
+    let Standing {
+        state,
+        chosen,
+        beside,
+    } = standing;
+    let fine = never_set && !chosen && beside.is_empty();
+    let problem = Problem {
+        key: matter,
+        beside,
+    };
+    Decision {
+        state,
+        problem: (!fine).then_some(problem),
+        unrecorded: None,
+    }
+}
+
+/// What is in force by all that is known besides the key.
+struct Standing {
+    /// None where that is not known.
+    state: Option<StackState>,
+    /// Whether somebody has chosen it.
+    chosen: bool,
+    /// What else would tell, and does not.
+    beside: Vec<Beside>,
+}
+
+/// What stands whatever the key says; none where others may yet be heard of. Where it was never set, as it seems, that is
+/// the first color at last.
+fn standing(stack: &Stack, never_set: bool, facts: Facts<'_>) -> Option<Standing> {
     let Facts { known, key, .. } = facts;
     let mut silent = Vec::new();
     let history = in_history(stack, key, &mut silent);
@@ -160,11 +207,7 @@ fn without_key(stack: &Stack, matter: Key, facts: Facts<'_>) -> Decision {
     let early = facts.answers_for < OTHERS_REPORT && (facts.came_back || chosen_here.is_some());
     let nobody = key.peers == Some(Ok(Vec::new()));
     if known.is_none() && !told && (key.peers.is_none() || early && nobody) {
-        return Decision {
-            state: None,
-            problem: None,
-            unrecorded: None,
-        };
+        return None;
     }
     let chosen = chosen_here.into_iter().chain(history).chain(peers.chosen);
     // Of several that are as old as each other it is the first.
@@ -172,30 +215,22 @@ fn without_key(stack: &Stack, matter: Key, facts: Facts<'_>) -> Decision {
         let newer = newest.since < other.since;
         if newer { other } else { newest }
     });
-    match newest {
-        Some(newest) => stands(newest, matter, silent),
-        None => nobody_chose(stack, matter, silent, here, &peers.unchosen, key.at),
+    if newest.is_some() {
+        return Some(Standing {
+            state: newest,
+            chosen: true,
+            beside: silent,
+        });
     }
-}
-
-/// As far as is known nobody has ever chosen.
-fn nobody_chose(
-    stack: &Stack,
-    matter: Key,
-    mut silent: Vec<Beside>,
-    here: Option<StackState>,
-    served: &[Traffic],
-    now: Timestamp,
-) -> Decision {
+    // As far as is known nobody has ever chosen.
     let first = |traffic| StackState {
         traffic,
-        since: now,
+        since: key.at,
         by: String::new(),
         source: Source::Default,
     };
-    let never_set = matter == Key::Gone;
-    let state = match (here, served) {
-        (here, [_, _, ..]) => {
+    let state = match (here, peers.unchosen.as_slice()) {
+        (here, served @ [_, _, ..]) => {
             let served = served.iter().map(ToString::to_string).collect();
             silent.push(Beside::Disagree(served));
             here
@@ -206,23 +241,11 @@ fn nobody_chose(
         (None, [served]) => Some(first(served.clone())),
         (None, []) => never_set.then(|| first(Traffic::all_to(stack.colors[0].clone()))),
     };
-    let problem = Problem {
-        key: matter,
-        beside: silent,
-    };
-    Decision {
+    Some(Standing {
         state,
-        problem: (!never_set || !problem.beside.is_empty()).then_some(problem),
-        unrecorded: None,
-    }
-}
-
-fn stands(state: StackState, key: Key, beside: Vec<Beside>) -> Decision {
-    Decision {
-        state: Some(state),
-        problem: Some(Problem { key, beside }),
-        unrecorded: None,
-    }
+        chosen: false,
+        beside: silent,
+    })
 }
 
 /// What the newest change in the history says.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::decide::Decision;
-use super::problem::Problem;
+use super::problem::{Key, Problem};
 use super::{Counters, Source, StackState};
 use crate::store::KeyState;
 
@@ -100,7 +100,21 @@ impl News<'_> {
         let Self { stack, key, .. } = *self;
         let key = key.0;
         let told = self.decision.state.as_ref().map(|state| state.source) == Some(Source::Store);
+        self.guarded(counters);
         match (self.problem_before, &self.decision.problem) {
+            // The guard has its own words.
+            (
+                _,
+                Some(Problem {
+                    key: Key::Held(..), ..
+                }),
+            )
+            | (
+                Some(Problem {
+                    key: Key::Held(..), ..
+                }),
+                None,
+            ) => {}
             (Some(_), None) if told => {
                 tracing::info!(stack, key, "the key holds a traffic value now")
             }
@@ -116,5 +130,31 @@ impl News<'_> {
             _ => {}
         }
         None
+    }
+
+    /// What the guard refuses, once; and that it does so no longer.
+    fn guarded(&self, counters: &Counters) {
+        let Self { stack, key, .. } = *self;
+        let key = key.0;
+        let refused = |problem: Option<&'_ Problem>| match &problem?.key {
+            Key::Held(held, Some(_)) => Some(held.traffic.clone()),
+            _ => None,
+        };
+        let now = self.decision.problem.as_ref();
+        let before = refused(self.problem_before);
+        match refused(now) {
+            after if after == before => {}
+            Some(_) => {
+                counters.guard_refusals.fetch_add(1, Ordering::Relaxed);
+                let problem = now.map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(stack, key, "{problem}");
+            }
+            None => {
+                let follows = self.decision.state.as_ref().map(|state| &state.traffic);
+                if let Some(refused) = before.filter(|refused| follows != Some(refused)) {
+                    tracing::info!(stack, key, %refused, "the key no longer says what the guard refuses");
+                }
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::guard::{Held, Unwell};
 use crate::store::Unreadable;
 use crate::traffic::InvalidTraffic;
 
@@ -23,6 +24,8 @@ pub enum Key {
     Garbage(InvalidTraffic),
     /// It holds no string; what it is, in words.
     WrongType(String),
+    /// The guard holds back what it says, and perhaps has seen why that must not get traffic.
+    Held(Held, Option<Unwell>),
 }
 
 /// What would tell the traffic where the key does not, and why it doesn't.
@@ -51,6 +54,23 @@ impl fmt::Display for Problem {
             Key::Gone => f.write_str("the key does not exist")?,
             Key::Garbage(error) => error.fmt(f)?,
             Key::WrongType(what) => f.write_str(what)?,
+            Key::Held(held, unwell) => {
+                let Held {
+                    traffic, stands, ..
+                } = held;
+                return match unwell {
+                    None => write!(
+                        f,
+                        "the guard holds back `{traffic}`, which the key says, until it has seen the servers; {stands} stands"
+                    ),
+                    Some(unwell) => write!(
+                        f,
+                        "refused by the guard: {unwell}, so that `{traffic}`, which the key says, is not followed and {stands} \
+                         stands; it is tried again for as long as the key says so: mend the server, or go back with \
+                         `bluegreen flip` or `SET`"
+                    ),
+                };
+            }
         }
         for beside in &self.beside {
             write!(f, ", and {beside}")?;

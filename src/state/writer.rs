@@ -2,6 +2,7 @@
 //! is served.
 
 mod config;
+mod guard;
 mod known;
 
 use std::collections::BTreeMap;
@@ -13,17 +14,22 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use guard::Holding;
 use known::{Known, Memory, Waiting};
 
 use super::decide::{Facts, decide, on_disk};
+use super::guard::Held;
 use super::news::News;
 use super::share::Shares;
-use super::{Counters, OutsideChange, Refused, Serving, Source, StackState, State, StoreState};
+use super::{
+    Counters, Refused, Serving, Source, StackState, State, StoreState, Unrecorded, outside_change,
+};
 use crate::certificate::Certificate;
 use crate::config::{Config, Stack};
 use crate::document::{Parts, Revision};
+use crate::history::OutsideChange;
 use crate::last_good::Kept;
-use crate::store::follow::{Event, Followed};
+use crate::store::follow::{Event, Followed, Stakes};
 use crate::store::{KeyState, Unreadable};
 
 /// The one writer of the state.
@@ -35,6 +41,9 @@ pub struct Writer {
     parts: Parts,
     /// Of its stacks.
     known: Known,
+    /// What the guard holds back, by stack; and the same, for it to look at.
+    holdings: BTreeMap<String, Holding>,
+    held: watch::Sender<BTreeMap<String, Held>>,
     /// A config that is not in force yet.
     waiting: Option<Waiting>,
     /// Why the newest config was refused, where it was.
@@ -94,6 +103,8 @@ impl Writer {
             certificate,
             parts: Parts::default(),
             known: Known::default(),
+            holdings: BTreeMap::new(),
+            held: watch::Sender::default(),
             waiting: None,
             refused: None,
             store,
@@ -113,23 +124,32 @@ impl Writer {
         self.keep.subscribe()
     }
 
+    /// Tells what the guard is to look at, by stack.
+    pub fn held(&self) -> watch::Receiver<BTreeMap<String, Held>> {
+        self.held.subscribe()
+    }
+
     /// The keys to follow: those of the config in force and of one that waits.
     pub fn followed(&self) -> Followed {
         let waiting = self.waiting.iter();
         let waiting = waiting.flat_map(|waiting| waiting.config.stacks.values());
         let mut followed = Followed::new();
         for stack in self.config.stacks.values().chain(waiting) {
-            let colors = followed.entry(stack.key.clone());
-            let colors = colors.or_insert_with(|| stack.colors.clone());
+            let of_key = followed.entry(stack.key.clone());
+            let of_key = of_key.or_insert_with(|| Stakes {
+                colors: stack.colors.clone(),
+                guarded: false,
+            });
             // The key must tell a traffic to each of them.
-            colors.retain(|color| stack.colors.contains(color));
+            of_key.colors.retain(|color| stack.colors.contains(color));
+            of_key.guarded |= stack.guard.is_some();
         }
         followed
     }
 
     /// Takes what the store says, which came at this moment. The changes that nobody has written into the history yet
     /// are returned.
-    pub fn on_store(&mut self, event: Event, now: Instant) -> Vec<OutsideChange> {
+    pub fn on_store(&mut self, event: Event, now: Instant) -> Vec<Unrecorded> {
         let outside = match event {
             Event::Read(keys) => {
                 self.store_answers(now);
@@ -141,38 +161,19 @@ impl Writer {
             }
         };
         self.publish();
-        outside
+        outside.into_iter().map(Unrecorded::Change).collect()
     }
 
     fn on_keys(&mut self, keys: &BTreeMap<String, KeyState>, now: Instant) -> Vec<OutsideChange> {
-        let (since, came_back) = self.answers;
-        let answers_for = since.map_or(Duration::ZERO, |since| now - since);
         let mut outside = Vec::new();
         let config = Arc::clone(&self.config);
-        for (name, stack, key) in read(&config, keys) {
-            let before = self.known.states.get(name);
-            let facts = Facts {
-                known: before,
-                key,
-                disk: self.memory.of(name),
-                answers_for,
-                came_back,
-            };
-            let decision = decide(stack, facts);
-            let news = News {
-                stack: name,
-                key: (&stack.key, key),
-                before,
-                problem_before: self.known.problems.get(name),
-                decision: &decision,
-            };
-            news.tell(&self.state.counters);
-            let unrecorded = self.known.take(name, decision);
-            outside.extend(unrecorded.and_then(|entry| OutsideChange::of(stack, key, entry)));
+        for (name, _, key) in read(&config, keys) {
+            outside.extend(self.settle(name, key, now));
         }
         let Some(mut waiting) = self.waiting.take() else {
             return outside;
         };
+        let (answers_for, came_back) = self.answers_for(now);
         let config = Arc::clone(&waiting.config);
         for (name, stack, key) in read(&config, keys) {
             if self.carries(name, stack) {
@@ -187,6 +188,7 @@ impl Writer {
                 disk: self.memory.of(name),
                 answers_for,
                 came_back,
+                verdict: None,
             };
             let decision = decide(stack, facts);
             let news = News {
@@ -198,10 +200,47 @@ impl Writer {
             };
             news.tell_waiting(&self.state.counters);
             let unrecorded = waiting.known.take(name, decision);
-            outside.extend(unrecorded.and_then(|entry| OutsideChange::of(stack, key, entry)));
+            outside.extend(unrecorded.and_then(|entry| outside_change(stack, key, entry)));
         }
         self.waiting = Some(waiting);
         outside
+    }
+
+    /// Has it decided what a stack of the config in force serves now that its key says so.
+    fn settle(&mut self, name: &str, key: &KeyState, now: Instant) -> Option<OutsideChange> {
+        let config = Arc::clone(&self.config);
+        let stack = config.stacks.get(name)?;
+        let before = self.known.states.get(name);
+        let (answers_for, came_back) = self.answers_for(now);
+        let facts = Facts {
+            known: before,
+            key,
+            disk: self.memory.of(name),
+            answers_for,
+            came_back,
+            verdict: self.verdict(name),
+        };
+        let decision = decide(stack, facts);
+        let news = News {
+            stack: name,
+            key: (&stack.key, key),
+            before,
+            problem_before: self.known.problems.get(name),
+            decision: &decision,
+        };
+        news.tell(&self.state.counters);
+        if stack.guard.is_some() {
+            self.hold(name, key, &decision);
+        }
+        let unrecorded = self.known.take(name, decision)?;
+        outside_change(stack, key, unrecorded)
+    }
+
+    /// For how long the store has answered, and whether it was away before.
+    fn answers_for(&self, now: Instant) -> (Duration, bool) {
+        let (since, came_back) = self.answers;
+        let answers_for = since.map_or(Duration::ZERO, |since| now - since);
+        (answers_for, came_back)
     }
 
     fn store_answers(&mut self, now: Instant) {
@@ -253,6 +292,7 @@ impl Writer {
     /// Publishes what is known now.
     fn publish(&mut self) {
         let waiting = self.take_over();
+        self.tell_guard();
         let before = self.state.serving();
         let stacks = &self.known.states;
         let same =

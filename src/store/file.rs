@@ -22,7 +22,7 @@ use disk::{Disk, LOCK};
 
 use super::write::{Write, Written};
 use super::{Changed, Kept, KeyState, StoreError, Unreadable};
-use crate::history::Entry;
+use crate::history::{Entry, RefusedChange};
 use crate::registry::{Aged, Instance, Peer, Report};
 
 /// How long the disk may take.
@@ -119,10 +119,16 @@ impl Folder {
             .await
     }
 
-    /// See [`super::Session::history`].
-    pub(super) async fn history(&self, key: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
-        let key = key.to_owned();
-        self.look(move |disk| disk.history(&key, most)).await
+    /// See [`super::Session::record_refusal`].
+    pub(super) async fn record_refusal(&self, refused: &RefusedChange) -> Result<(), StoreError> {
+        let refused = refused.clone();
+        self.locked(move |disk| disk.record_refusal(&refused)).await
+    }
+
+    /// The newest entries of a file that has the form of a history, the newest first.
+    pub(super) async fn entries(&self, name: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
+        let name = name.to_owned();
+        self.look(move |disk| disk.entries(&name, most)).await
     }
 
     /// See [`super::Session::report`].

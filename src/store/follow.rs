@@ -10,9 +10,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Changed, KeyState, Reading, Session, Store, StoreError};
+use super::{Changed, KeyState, Session, Store, StoreError};
 use crate::color::Color;
-use crate::traffic::Traffic;
 
 /// How often the keys are read where nothing tells of a change.
 const RESYNC: Duration = Duration::from_secs(1);
@@ -20,9 +19,17 @@ const RESYNC: Duration = Duration::from_secs(1);
 /// The longest delay between two tries to connect, before jitter.
 const MAX_DELAY: Duration = Duration::from_millis(500);
 
-/// The keys that are followed, with the colors of their stacks: where a key tells no traffic of these, it matters what
-/// other providers serve.
-pub type Followed = BTreeMap<String, Vec<Color>>;
+/// The keys that are followed, with what is at stake.
+pub type Followed = BTreeMap<String, Stakes>;
+
+/// What is at stake where a key tells no traffic of its stack: it matters what other providers serve then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stakes {
+    /// The stack's colors.
+    pub colors: Vec<Color>,
+    /// Whether the stack has a guard: a traffic that the history does not name tells nothing yet, either.
+    pub guarded: bool,
+}
 
 /// What following the keys brings.
 #[derive(Clone, Debug)]
@@ -77,8 +84,9 @@ async fn session_loop(
             let keys: Vec<_> = due.keys().cloned().collect();
             let mut states = session.read(&keys).await?;
             let silent = states.iter().filter(|(key, state)| {
-                let colors = due.get(*key);
-                !colors.is_some_and(|colors| tells(&state.reading, colors))
+                let stakes = due.get(*key);
+                let told = stakes.and_then(|it| state.tells(&it.colors, it.guarded));
+                told.is_none()
             });
             let silent: Vec<_> = silent.map(|(key, _)| key.clone()).collect();
             for (key, peers) in session.peers(&silent).await? {
@@ -114,11 +122,6 @@ fn due(followed: &mut watch::Receiver<Followed>, changed: &Changed) -> Followed 
     due
 }
 
-/// Whether a key tells a traffic of these colors.
-fn tells(reading: &Reading, colors: &[Color]) -> bool {
-    matches!(reading, Reading::Value(value) if Traffic::parse(value, colors).is_ok())
-}
-
 /// Nothing before the first new try, then 20 ms, doubled each time up to the longest; half of it to one and a half
 /// times as much, so that many providers do not come back in step.
 fn delay(failures: u32) -> Duration {
@@ -141,7 +144,12 @@ mod tests {
     fn a_key_that_is_followed_from_now_on_is_read_at_whatever_change() {
         let of = |keys: &[&str]| -> Followed {
             let keys = keys.iter();
-            keys.map(|key| ((*key).to_owned(), Vec::new())).collect()
+            let stakes = Stakes {
+                colors: Vec::new(),
+                guarded: false,
+            };
+            keys.map(|key| ((*key).to_owned(), stakes.clone()))
+                .collect()
         };
         let (sender, mut followed) = watch::channel(of(&["a", "b"]));
         let changed = Changed::Names(BTreeSet::from(["{a}:history".to_owned()]));

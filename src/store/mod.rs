@@ -20,9 +20,11 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use crate::history::{Entry, Recorded};
+use crate::color::Color;
+use crate::history::{self, Entry, Recorded, RefusedChange};
 use crate::lease::Lease;
 use crate::registry::{Aged, Instance, Peer, Report};
+use crate::traffic::Traffic;
 use write::{Holder, Write, Written};
 
 /// Which store, as `--store` gives it.
@@ -117,6 +119,25 @@ pub struct KeyState {
     pub at: Timestamp,
 }
 
+impl KeyState {
+    /// The traffic that the key tells a stack with these colors. Where the stack is guarded, that is one that the history
+    /// names as well: another may not be followed yet.
+    pub fn tells(&self, colors: &[Color], guarded: bool) -> Option<Traffic> {
+        let Reading::Value(value) = &self.reading else {
+            return None;
+        };
+        let told = Traffic::parse(value, colors).ok()?;
+        (!guarded || self.recorded(&told, colors).is_some()).then_some(told)
+    }
+
+    /// The newest change in the history, where it is one to this traffic of a stack with these colors.
+    pub fn recorded(&self, traffic: &Traffic, colors: &[Color]) -> Option<&Recorded> {
+        let newest = self.newest.as_ref().ok()?.as_ref()?;
+        let to = Traffic::parse(newest.entry.to.as_bytes(), colors);
+        (to.as_ref() == Ok(traffic)).then_some(newest)
+    }
+}
+
 /// What is known of the rollout of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
@@ -208,6 +229,11 @@ pub enum Outcome {
 /// The name of the history beside a key: in the key's slot on a Redis Cluster.
 pub fn history_key(key: &str) -> String {
     beside(key, "history")
+}
+
+/// The name of what the guard has refused, beside a key.
+pub fn refused_key(key: &str) -> String {
+    beside(key, "refused")
 }
 
 /// The name of the registry of providers and instances beside a key.
@@ -420,15 +446,54 @@ impl Session {
         }
     }
 
+    /// Writes what the guard has refused beside the history: once, however many providers have refused it since the key
+    /// says so, and only while it does.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn record_refusal(&mut self, refused: &RefusedChange) -> Result<(), StoreError> {
+        match self {
+            Self::Redis(connection) => connection.record_refusal(refused).await,
+            Self::File(folder) => folder.record_refusal(refused).await,
+        }
+    }
+
+    /// The newest of what the guard has refused, the newest first: entries that change nothing.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    async fn refusals(&mut self, key: &str) -> Result<Vec<Entry>, StoreError> {
+        let (name, most) = (refused_key(key), history::REFUSALS_KEPT);
+        match self {
+            Self::Redis(connection) => connection.entries(&name, most).await,
+            Self::File(folder) => folder.entries(&name, most).await,
+        }
+    }
+
+    /// The newest changes with what the guard has refused among them, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn past(&mut self, key: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
+        let changes = self.history(key, most).await?;
+        let mut past = history::merged(changes, self.refusals(key).await?);
+        past.truncate(most);
+        Ok(past)
+    }
+
     /// The newest changes, the newest first.
     ///
     /// # Errors
     ///
     /// Any [`StoreError`].
     pub async fn history(&mut self, key: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
+        let name = history_key(key);
         match self {
-            Self::Redis(connection) => connection.history(key, most).await,
-            Self::File(folder) => folder.history(key, most).await,
+            Self::Redis(connection) => connection.entries(&name, most).await,
+            Self::File(folder) => folder.entries(&name, most).await,
         }
     }
 

@@ -20,12 +20,12 @@ use redis::{
 use tokio::sync::mpsc;
 
 use error::{is_broken, is_down, read_error, unreachable, write_error};
-use form::{age, invalidated, is_list_field, list_field, stamped};
+use form::{age, fields, invalidated, is_list_field, list_field, stamped};
 
 use super::address::{Address, elsewhere};
-use super::scripts::{RECORD, REPORT};
-use super::{Changed, StoreError, history_key, registry_key};
-use crate::history::{self, Entry};
+use super::scripts::{RECORD, RECORD_REFUSAL, REPORT};
+use super::{Changed, StoreError, history_key, refused_key, registry_key};
+use crate::history::{self, Entry, OutsideChange, RefusedChange};
 use crate::registry::{Aged, Instance, Peer, Report, STOPPED_AFTER};
 
 /// How long a connection may take to come about.
@@ -209,6 +209,26 @@ impl Connection {
             .arg(&entry.from)
             .arg(history::KEPT);
         eval.arg(entry.at.to_string()).arg(&entry.by);
+        eval.query_async(&mut self.redis).await.map_err(write_error)
+    }
+
+    /// See [`super::Session::record_refusal`].
+    pub(super) async fn record_refusal(
+        &mut self,
+        refused: &RefusedChange,
+    ) -> Result<(), StoreError> {
+        let OutsideChange { key, value, entry } = &refused.change;
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(RECORD_REFUSAL)
+            .arg(2)
+            .arg(key)
+            .arg(refused_key(key));
+        eval.arg(value).arg(&refused.refused);
+        eval.arg(refused.told_since().as_millisecond());
+        eval.arg(history::REFUSALS_KEPT);
+        for (field, value) in fields(entry) {
+            eval.arg(field).arg(value);
+        }
         eval.query_async(&mut self.redis).await.map_err(write_error)
     }
 

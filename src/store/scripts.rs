@@ -93,6 +93,23 @@ redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*',
 return 1
 ";
 
+/// Writes what the guard has refused beside the history: once, however many providers refuse it, and only while the key
+/// still says so.
+///
+/// KEYS: the key, what was refused. ARGV: the value seen, the traffic that it means, since when an entry is of this very
+/// refusal in milliseconds, how many to keep, then the fields of the entry.
+pub(super) const RECORD_REFUSAL: &str = "
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+if newest and tonumber(string.match(newest[1], '^%d+')) >= tonumber(ARGV[3]) then
+  for i = 1, #newest[2], 2 do
+    if newest[2][i] == 'refused' and newest[2][i + 1] == ARGV[2] then return 0 end
+  end
+end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'refused', ARGV[2], unpack(ARGV, 5))
+return 1
+";
+
 /// Writes a provider's report, and the list of its instances where it is given, with the server's time before each, so
 /// that no two clocks are compared. Answers 1 where there was no report of it before, and so no list either. Reports that
 /// are hours old go when a new provider comes, once there are many.

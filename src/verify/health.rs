@@ -15,7 +15,7 @@ use crate::config::{Servers, Stack};
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long one answer may take where somebody only wants to see what runs.
-const GLANCE: Duration = Duration::from_secs(1);
+pub const GLANCE: Duration = Duration::from_secs(1);
 
 /// A server, and what to ask of it, or why it is not asked.
 type Planned = (String, Result<Request, String>);
@@ -40,9 +40,10 @@ pub(super) async fn check(verify: &Verify<'_>, color: &Color, limits: Limits) ->
     join_all(planned(verify.stack, color, TIMEOUT).into_iter().map(check)).await
 }
 
-/// Asks all servers of a color once, side by side: each that has a health path, and what is wrong with it.
-pub async fn look(stack: &Stack, color: &Color) -> Vec<(String, Option<String>)> {
-    let asked = planned(stack, color, GLANCE).into_iter();
+/// Asks all servers of a color once, side by side: each that has a health path, and what is wrong with it where it does
+/// not answer well within this time.
+pub async fn look(stack: &Stack, color: &Color, within: Duration) -> Vec<(String, Option<String>)> {
+    let asked = planned(stack, color, within).into_iter();
     let asked = asked.filter_map(|(name, asked)| Some((name, asked.ok()?)));
     let look = async |(name, request): (String, Request)| match is_well(&request).await {
         outcome if outcome.is_good() => (name, None),

@@ -4,6 +4,7 @@ mod analysis;
 mod checks;
 mod files;
 mod garbage;
+mod guard;
 mod meaning;
 mod mistakes;
 mod report;

@@ -22,6 +22,7 @@ mod document;
 mod down;
 mod fleet;
 mod flip;
+mod guard;
 mod harness;
 mod healthcheck;
 mod hold;

@@ -22,7 +22,7 @@ pub(super) async fn list(
     let key = &stack_of(&serving, stack)?.key;
     let failed = |error| Problem::store(&error, "").stack(stack);
     let mut session = shared.store.connect(key).await.map_err(failed)?;
-    let entries = session.history(key, most).await.map_err(failed)?;
+    let entries = session.past(key, most).await.map_err(failed)?;
     Ok(json(entries))
 }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::problem::{Kind, Problem};
 use super::{Post, stack_of};
 use crate::color::Color;
+use crate::config::Stack;
 use crate::history::{self, Entry};
 use crate::registry;
 use crate::serve::Shared;
@@ -53,7 +54,7 @@ pub(super) async fn change(shared: &Shared, post: &Post) -> Result<Answer, Probl
         by: post.caller.by(),
         why,
     };
-    let changed = set(shared, stack, &config.key, &to, &config.colors, &entry).await?;
+    let changed = set(shared, stack, config, &to, &entry).await?;
     Ok(json(Done {
         stack,
         from,
@@ -74,39 +75,39 @@ fn reason(headers: &HeaderMap) -> Result<String, String> {
 /// Sets the key unless it says so already; tells whether it was set.
 async fn set(
     shared: &Shared,
-    stack: &str,
-    key: &str,
+    name: &str,
+    stack: &Stack,
     to: &Traffic,
-    colors: &[Color],
     entry: &Entry,
 ) -> Result<bool, Problem> {
-    let failed = |error| Problem::store(&error, "; nothing was changed").stack(stack);
+    let (key, colors) = (&stack.key, &stack.colors);
+    let failed = |error| Problem::store(&error, "; nothing was changed").stack(name);
     let mut session = shared.store.connect(key).await.map_err(failed)?;
     let reports = match session.reports(key).await {
         // Without the right to it nothing is known of the others.
         Err(StoreError::Refused(_)) => Vec::new(),
         reports => reports.map_err(failed)?,
     };
-    if let Some(other) = registry::other_stack(&reports, stack) {
+    if let Some(other) = registry::other_stack(&reports, name) {
         let detail = format!(
-            "the key `{key}` moves the traffic of `{}`, as another provider says, and not only that of `{stack}`: give \
+            "the key `{key}` moves the traffic of `{}`, as another provider says, and not only that of `{name}`: give \
              the stack a key of its own; nothing was changed",
             other.escape_debug()
         );
-        return Err(Problem::new(Kind::KeyOfAnother, detail).stack(stack));
+        return Err(Problem::new(Kind::KeyOfAnother, detail).stack(name));
     }
-    let reading = session.read_one(key).await.map_err(failed)?.reading;
-    let says = traffic_of(&reading, colors);
-    if says.as_ref() == Some(to) {
+    let is = session.read_one(key).await.map_err(failed)?;
+    let told = is.tells(colors, stack.guard.is_some());
+    if told.as_ref() == Some(to) {
         return Ok(false);
     }
-    match session.set(key, &reading, entry).await.map_err(failed)? {
+    match session.set(key, &is.reading, entry).await.map_err(failed)? {
         Outcome::Set => Ok(true),
         Outcome::Conflict(reading) => {
             let detail = "somebody else changed the traffic at the same time; nothing was changed";
             let says = traffic_of(&reading, colors).map(|traffic| traffic.to_string());
             let problem = Problem::new(Kind::Conflict, detail);
-            Err(problem.stack(stack).traffic(says))
+            Err(problem.stack(name).traffic(says))
         }
     }
 }

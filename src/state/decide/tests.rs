@@ -1,3 +1,5 @@
+mod guarded;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -104,6 +106,10 @@ impl Case {
     }
 
     fn decide(&self) -> Decision {
+        self.decide_for(stack(), None)
+    }
+
+    fn decide_for(&self, stack: &Stack, verdict: Option<&Verdict>) -> Decision {
         let key = KeyState {
             reading: self.reading.clone(),
             newest: self.newest.clone(),
@@ -116,8 +122,9 @@ impl Case {
             disk: self.disk.as_ref().map(Option::as_ref),
             answers_for: self.answers_for,
             came_back: self.came_back,
+            verdict,
         };
-        decide(stack(), facts)
+        decide(stack, facts)
     }
 
     /// What the key says, where that is a traffic value.

@@ -126,6 +126,8 @@ impl Writer {
         });
         let problems = problems.collect();
         self.known = Known { states, problems };
+        // What the guard of the new config holds back, the next read of the keys tells.
+        self.holdings.clear();
         self.config = waiting.config;
         self.certificate = waiting.certificate;
         self.parts = Parts::default();

@@ -1,5 +1,7 @@
 //! A config that waits, and what becomes of it.
 
+mod guarded;
+
 use std::path::PathBuf;
 
 use super::*;
@@ -239,7 +241,13 @@ fn two_configs_with_other_colors_of_a_key_follow_those_of_both() {
     ]);
     desk.writer.on_config(new, None);
     let followed = desk.writer.followed();
-    let colors = |key: &str| followed[key].iter().map(ToString::to_string).collect();
+    let colors = |key: &str| {
+        followed[key]
+            .colors
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
     let (active, shop): (Vec<String>, Vec<String>) = (colors("active"), colors("shop"));
     assert_eq!((active, shop.len()), (vec!["blue".to_owned()], 2));
 }

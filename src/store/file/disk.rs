@@ -10,11 +10,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::history::{self, Entry, MOST_BYTES, Recorded};
+use crate::history::{self, Entry, MOST_BYTES, OutsideChange, Recorded, RefusedChange};
 use crate::last_good::write_atomically_as;
 use crate::registry::{Aged, Instance, Peer, Report};
 use crate::store::{
-    KeyState, Reading, Refusal, StoreError, Unreadable, history_key, registry_key, too_much_history,
+    KeyState, Reading, Refusal, StoreError, Unreadable, history_key, refused_key, registry_key,
+    too_much_history,
 };
 use crate::traffic::{MAX_LENGTH, is_same};
 
@@ -48,6 +49,14 @@ impl Stamped {
     }
 }
 
+/// What the guard has refused, as a line of its file.
+#[derive(Serialize, Deserialize)]
+struct Refused {
+    refused: String,
+    #[serde(flatten)]
+    entry: Entry,
+}
+
 impl Disk {
     /// The folder, which is made where it does not exist.
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
@@ -63,7 +72,7 @@ impl Disk {
         self.is_there()?;
         let mut states = BTreeMap::new();
         for key in keys {
-            let newest = self.history(key, 1);
+            let newest = self.entries(&history_key(key), 1);
             let newest = newest.map(|entries| entries.into_iter().next());
             let recorded = |entry: Entry| Recorded {
                 at: entry.at,
@@ -99,17 +108,41 @@ impl Disk {
             return Ok(());
         }
         let mut entry = entry.clone();
-        if let Some(newest) = self.history(key, 1)?.into_iter().next() {
+        let name = history_key(key);
+        if let Some(newest) = self.entries(&name, 1)?.into_iter().next() {
             if is_same(&newest.to, &entry.to) {
                 return Ok(());
             }
             entry.from = newest.to;
         }
-        self.append(key, &entry)
+        self.append(&name, history::KEPT, &entry)
     }
 
-    pub(super) fn history(&self, key: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
-        let text = self.history_text(key)?;
+    pub(super) fn record_refusal(&self, refused: &RefusedChange) -> Result<(), StoreError> {
+        let since = refused.told_since();
+        let OutsideChange { key, value, entry } = &refused.change;
+        if self.reading(key)? != Reading::Value(value.clone()) {
+            return Ok(());
+        }
+        let name = refused_key(key);
+        let told = self.text(&name)?;
+        let told = told
+            .lines()
+            .next_back()
+            .map(serde_json::from_str::<Refused>);
+        let is_told = |told: Refused| told.refused == refused.refused && told.entry.at >= since;
+        if told.and_then(Result::ok).is_some_and(is_told) {
+            return Ok(());
+        }
+        let refusal = Refused {
+            refused: refused.refused.clone(),
+            entry: entry.clone(),
+        };
+        self.append(&name, history::REFUSALS_KEPT, &refusal)
+    }
+
+    pub(super) fn entries(&self, name: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
+        let text = self.text(name)?;
         let lines = text.lines().rev().filter(|line| !line.is_empty());
         Ok(lines.take(most).map(entry).collect())
     }
@@ -231,11 +264,10 @@ impl Disk {
     }
 
     /// The lines of a history; text that is none is made some.
-    fn history_text(&self, key: &str) -> Result<String, StoreError> {
-        let name = history_key(key);
-        let path = self.path(&name);
+    fn text(&self, name: &str) -> Result<String, StoreError> {
+        let path = self.path(name);
         let read = || match fs::metadata(&path)?.len() {
-            bytes @ MOST_BYTES.. => Err(io::Error::other(too_much_history(&name, bytes))),
+            bytes @ MOST_BYTES.. => Err(io::Error::other(too_much_history(name, bytes))),
             _ => fs::read(&path),
         };
         match read() {
@@ -245,14 +277,19 @@ impl Disk {
         }
     }
 
-    pub(super) fn append(&self, key: &str, entry: &Entry) -> Result<(), StoreError> {
-        let before = self.history_text(key)?;
+    pub(super) fn append(
+        &self,
+        name: &str,
+        most: usize,
+        entry: &impl Serialize,
+    ) -> Result<(), StoreError> {
+        let before = self.text(name)?;
         let lines: Vec<_> = before.lines().filter(|line| !line.is_empty()).collect();
-        let kept = &lines[lines.len().saturating_sub(history::KEPT - 1)..];
+        let kept = &lines[lines.len().saturating_sub(most - 1)..];
         let json = serde_json::to_string(entry).map_err(StoreError::refused)?;
         let lines = kept.iter().copied().chain([&*json]);
         let text: String = lines.flat_map(|line| [line, "\n"]).collect();
-        let written = self.put(&history_key(key), text.as_bytes());
+        let written = self.put(name, text.as_bytes());
         written.map_err(|error| self.failed(&error))
     }
 

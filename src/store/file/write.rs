@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use super::disk::Disk;
 use super::kept::{Content, Lasting};
-use crate::history::Entry;
+use crate::history::{self, Entry};
 use crate::store::write::{Holder, LONGEST, Write, Written};
-use crate::store::{Reading, StoreError, lease_key, rollout_key};
+use crate::store::{Reading, StoreError, history_key, lease_key, rollout_key};
 use crate::traffic::MAX_LENGTH;
 
 impl Disk {
@@ -91,7 +91,7 @@ impl Disk {
     /// Changes the key. It goes first: a history that can't be written holds up no change.
     fn change(&self, key: &str, entry: &Entry) -> Result<(), StoreError> {
         self.place(key, format!("{}\n", entry.to).as_bytes())?;
-        if let Err(error) = self.append(key, entry) {
+        if let Err(error) = self.append(&history_key(key), history::KEPT, entry) {
             tracing::warn!(%error, "the key is set, but the history could not be written");
         }
         Ok(())

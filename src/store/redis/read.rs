@@ -32,10 +32,10 @@ impl Connection {
             let for_size = short_since.is_none_or(|since| since.elapsed() >= MEASURE_AGAIN);
             let for_newest = short_since.is_some();
             if for_size {
-                ask_size(&mut first, key);
+                ask_size(&mut first, &history_key(key));
             }
             if for_newest {
-                ask_newest(&mut first, key, 1);
+                ask_newest(&mut first, &history_key(key), 1);
             }
             asked.push((key, for_size, for_newest));
         }
@@ -67,7 +67,7 @@ impl Connection {
             match size {
                 Some(size @ MOST_BYTES..) => {
                     self.short_histories.remove(key);
-                    newest = Some(Err(too_much(key, size)));
+                    newest = Some(Err(too_much(&history_key(key), size)));
                 }
                 Some(_) => {
                     self.short_histories.insert(key.clone(), Instant::now());
@@ -75,7 +75,7 @@ impl Connection {
                 None => {}
             }
             if newest.is_none() {
-                ask_newest(&mut second, key, 1);
+                ask_newest(&mut second, &history_key(key), 1);
             }
             known.push((value, newest));
         }
@@ -100,20 +100,20 @@ impl Connection {
         Ok(states)
     }
 
-    /// See [`crate::store::Session::history`].
-    pub(in crate::store) async fn history(
+    /// The newest entries of a stream that has the form of a history, the newest first.
+    pub(in crate::store) async fn entries(
         &mut self,
-        key: &str,
+        name: &str,
         most: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         let mut pipeline = redis::pipe();
-        ask_size(&mut pipeline, key);
+        ask_size(&mut pipeline, name);
         let size = self.ask(pipeline).await?.next().map_or(0, size);
         if size >= MOST_BYTES {
-            return Err(read_error(too_much(key, size)));
+            return Err(read_error(too_much(name, size)));
         }
         let mut pipeline = redis::pipe();
-        ask_newest(&mut pipeline, key, most);
+        ask_newest(&mut pipeline, name, most);
         let mut answers = self.ask(pipeline).await?;
         let recorded = answers.next().unwrap_or(Ok(Value::Nil)).and_then(entries);
         let recorded = recorded.map_err(read_error)?;
@@ -138,9 +138,9 @@ impl Connection {
     }
 }
 
-/// How large the history is. No sample of it tells of the one entry that is too large.
-fn ask_size(pipeline: &mut Pipeline, key: &str) {
-    let usage = pipeline.cmd("MEMORY").arg("USAGE").arg(history_key(key));
+/// How large a history is. No sample of it tells of the one entry that is too large.
+fn ask_size(pipeline: &mut Pipeline, name: &str) {
+    let usage = pipeline.cmd("MEMORY").arg("USAGE").arg(name);
     usage.arg("SAMPLES").arg(0);
 }
 
@@ -152,13 +152,13 @@ fn size(answer: RedisResult<Value>) -> u64 {
     size.unwrap_or_default()
 }
 
-fn too_much(key: &str, size: u64) -> RedisError {
-    let words = too_much_history(&history_key(key), size);
+fn too_much(name: &str, size: u64) -> RedisError {
+    let words = too_much_history(name, size);
     (ErrorKind::Client, "the history", words).into()
 }
 
-fn ask_newest(pipeline: &mut Pipeline, key: &str, most: usize) {
-    let range = pipeline.cmd("XREVRANGE").arg(history_key(key));
+fn ask_newest(pipeline: &mut Pipeline, name: &str, most: usize) {
+    let range = pipeline.cmd("XREVRANGE").arg(name);
     range.arg("+").arg("-").arg("COUNT").arg(most);
 }
 

@@ -120,6 +120,8 @@ fn the_keys_of_the_example_are_in_the_schema() {
             "down",
             "entryPoints",
             "gates",
+            "guard",
+            "guardTimeout",
             "hooks",
             "key",
             "preview",
