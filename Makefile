@@ -4,7 +4,7 @@
 demo: ## the whole stack on this machine, to flip by hand
 	@examples/demo
 
-test: ## every test but that of the compose files, against the real Traefik, Redis, PostgreSQL and Chromium
+test: ## every test but that of the compose files, against the real Traefik, Redis, PostgreSQL, Prometheus and Chromium
 	scripts/install-tools --tests
 	cargo test
 

@@ -7,6 +7,7 @@
     reason = "what fails here is a failed test"
 )]
 
+mod analysis;
 mod api;
 mod applied;
 mod care;

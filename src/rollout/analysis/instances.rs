@@ -1,6 +1,6 @@
 //! Instances: each Traefik's own metrics, asked side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -23,45 +23,63 @@ const AT_ONCE: usize = 32;
 /// More of an answer is not read, in bytes.
 pub(super) const MOST: usize = 16 << 20;
 
-/// What one instance told, or why it did not.
-pub(super) type Told = (SocketAddr, Result<Reading, String>);
+/// What one instance told.
+pub(super) struct Told {
+    /// Its name, and where it was asked.
+    pub(super) place: String,
+    /// Its address.
+    pub(super) address: String,
+    /// What it has counted, or why that is not known.
+    pub(super) reading: Result<Reading, String>,
+}
 
 /// Reads the metrics of instances, given by name and address. Several at one address are one: it has one such port.
 pub(super) async fn read(
     instances: &[(&str, &str)],
     port: u16,
     path: &str,
-    wanted: &(dyn Fn(&str) -> bool + Sync),
-) -> BTreeMap<String, Told> {
-    let mut by_address = BTreeMap::new();
-    for (name, address) in instances {
-        if let Ok(ip) = address.parse::<IpAddr>() {
-            by_address.entry(SocketAddr::new(ip, port)).or_insert(*name);
-        }
-    }
+    wanted: &BTreeSet<&str>,
+) -> Vec<Told> {
+    let by_address: BTreeMap<_, _> = instances
+        .iter()
+        .map(|(name, address)| (*address, *name))
+        .collect();
     let deadline = Instant::now() + TIMEOUT_OF_ALL;
-    let asked = by_address.into_iter().map(async |(address, name)| {
-        let reading = timeout_at(deadline, read_one(address, path, wanted)).await;
-        let late = || {
-            Err(format!(
-                "no time was left to ask it within {TIMEOUT_OF_ALL:?}"
-            ))
-        };
-        (
-            name.to_owned(),
-            (address, reading.unwrap_or_else(|_| late())),
-        )
-    });
-    stream::iter(asked)
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await
+    let asked = by_address.into_iter();
+    let asked = asked.map(|(address, name)| ask(name, address, port, path, wanted, deadline));
+    // Made before any of them runs: else the compiler can't tell that they may go from thread to thread.
+    let asked: Vec<_> = asked.collect();
+    stream::iter(asked).buffered(AT_ONCE).collect().await
+}
+
+async fn ask(
+    name: &str,
+    address: &str,
+    port: u16,
+    path: &str,
+    wanted: &BTreeSet<&str>,
+    deadline: Instant,
+) -> Told {
+    let at = address.parse::<IpAddr>();
+    let at = at.map(|ip| SocketAddr::new(ip, port));
+    let reading = match at {
+        Ok(at) => timeout_at(deadline, read_one(at, path, wanted))
+            .await
+            .unwrap_or_else(|_| Err(format!("it was not asked within {TIMEOUT_OF_ALL:?}"))),
+        Err(_) => Err("this is no address".to_owned()),
+    };
+    let place = at.map_or_else(|_| address.to_owned(), |at| at.to_string());
+    Told {
+        place: format!("{name} at {place}"),
+        address: address.to_owned(),
+        reading,
+    }
 }
 
 async fn read_one(
     address: SocketAddr,
     path: &str,
-    wanted: &dyn Fn(&str) -> bool,
+    wanted: &BTreeSet<&str>,
 ) -> Result<Reading, String> {
     let request = Request {
         most: MOST,

@@ -20,7 +20,7 @@ mod prometheus;
 mod quantile;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
@@ -205,14 +205,14 @@ impl Analysis {
         port: u16,
         path: &str,
     ) -> (Option<Outcome>, bool) {
-        let names: BTreeSet<_> = self.names.values().cloned().collect();
-        let told = instances::read(instances, port, path, &|name| names.contains(name)).await;
+        let names = self.names.values().map(String::as_str).collect();
+        let told = instances::read(instances, port, path, &names).await;
         let all = told.len();
         let mut silent = Vec::new();
-        for (name, (address, reading)) in told {
-            match reading {
-                Ok(reading) => self.counters.take(&address.to_string(), reading),
-                Err(why) => silent.push(format!("{name} at {address}: {why}")),
+        for told in told {
+            match told.reading {
+                Ok(reading) => self.counters.take(&told.address, reading),
+                Err(why) => silent.push(format!("{}: {why}", told.place)),
             }
         }
         let outcome = match (all, silent.len()) {
@@ -225,8 +225,7 @@ impl Analysis {
 
     /// Asks the Prometheus for the counters, where any figure is judged by them.
     async fn readings(&self, url: &str) -> Option<Result<BTreeMap<String, Reading>, Unanswered>> {
-        let names: BTreeSet<_> = self.names.values().map(String::as_str).collect();
-        let names: Vec<_> = names.into_iter().collect();
+        let names = self.names.values().map(String::as_str).collect();
         match self.config.errors.is_some() || self.config.latency.is_some() {
             true => Some(prometheus::readings(url, &names).await),
             false => None,

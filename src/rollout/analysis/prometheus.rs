@@ -3,7 +3,7 @@
 //! The counters are asked as they stand, and not as their `increase`: that misses the first request of a status that had
 //! none before, which is the very one in question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hyper::header::CONTENT_TYPE;
@@ -72,7 +72,7 @@ pub(super) async fn number(url: &str, query: &str) -> Result<f64, Unanswered> {
 /// What each instance has counted of these services of Traefik's, by its labels.
 pub(super) async fn readings(
     url: &str,
-    services: &[&str],
+    services: &BTreeSet<&str>,
 ) -> Result<BTreeMap<String, Reading>, Unanswered> {
     let data = ask(url, &of_counters(services)).await?;
     let elements = serde_json::from_value(data.result);
@@ -133,7 +133,7 @@ fn one(data: Data) -> Result<f64, String> {
 
 /// One query for all counters of these services, and for something that every instance has, so that one without any
 /// requests is known too. Where the target has a label `service` itself, Prometheus calls Traefik's `exported_service`.
-fn of_counters(services: &[&str]) -> String {
+fn of_counters(services: &BTreeSet<&str>) -> String {
     let services: Vec<_> = services.iter().map(|service| literally(service)).collect();
     let services = quoted(&services.join("|"));
     let of = |metric| {
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn no_name_breaks_out_of_its_string() {
         assert_eq!(literally("s-a.b@http"), r"s\-a\.b\@http");
-        let query = of_counters(&["a\"} or vector(1) #", "b.c@http"]);
+        let query = of_counters(&["a\"} or vector(1) #", "b.c@http"].into());
         let strings = query.split(r#"=~""#).count() - 1;
         assert_eq!(strings, 4, "{query}");
         assert!(

@@ -1,6 +1,6 @@
 //! The harness: real processes, each with its own folder and its own free ports on loopback.
 //!
-//! - [`redis`], [`sentinel`], [`postgres`], [`traefik`], [`provider`], [`browser`]: the real programs, killed on drop, their logs shown when a test fails
+//! - [`redis`], [`sentinel`], [`postgres`], [`traefik`], [`prometheus`], [`provider`], [`browser`]: the real programs, killed on drop, their logs shown when a test fails
 //! - [`backend`]: the servers behind Traefik, in this process
 //! - [`stack`]: the stack that most tests flip
 //! - [`deals`]: the example's services, as processes
@@ -28,6 +28,7 @@ pub(crate) mod poll;
 pub(crate) mod port;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod prometheus;
 pub(crate) mod provider;
 pub(crate) mod redis;
 pub(crate) mod sentinel;

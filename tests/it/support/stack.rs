@@ -50,6 +50,11 @@ impl Stack {
         }
     }
 
+    /// The first of the services.
+    pub(crate) fn api(&self) -> &Backend {
+        &self.services[0]
+    }
+
     /// The config without a marker: an instance counts once it has confirmed.
     pub(crate) fn config(&self) -> String {
         let mut text = String::from("stacks:\n  deals:\n    entryPoints: [web]\n    services:\n");

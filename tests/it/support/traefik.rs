@@ -80,6 +80,13 @@ impl Options {
         self.arg(&format!("--providers.file.directory={}", dir.display()))
     }
 
+    /// Its own metrics, on an entrypoint of their own at this address.
+    pub(crate) fn metrics(self, at: SocketAddr) -> Self {
+        self.arg(&format!("--entryPoints.metrics.address={at}"))
+            .arg("--metrics.prometheus=true")
+            .arg("--metrics.prometheus.entryPoint=metrics")
+    }
+
     /// One more entrypoint, on a free port, besides `web` and `traefik`.
     pub(crate) fn entry_point(mut self, name: &str) -> Self {
         self.entry_points.push(name.into());
