@@ -16,6 +16,7 @@ mod interpolate;
 mod keys;
 mod kinds;
 mod lifetime;
+mod limit;
 mod load;
 mod merge;
 mod names;
@@ -46,7 +47,8 @@ use crate::color::Color;
 use crate::gate::Gates;
 use crate::hook::Hooks;
 
-pub use analysis::{Analysis, Errors, Latency, Query, Source};
+pub use analysis::{Analysis, Source};
+pub use limit::{Errors, Latency, Query};
 pub(crate) use load::foreign;
 pub use load::{Loaded, load, parse};
 pub use report::{Mistake, Place, Report, Severity};

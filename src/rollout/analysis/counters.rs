@@ -9,16 +9,16 @@ use super::figures::{Figures, Sample};
 
 /// What one instance has counted.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Reading {
+pub(super) struct Reading {
     /// When its process began, where that is known: in seconds, by its own clock, to be compared with nothing else.
-    pub began: Option<f64>,
+    pub(super) began: Option<f64>,
     /// By service of Traefik's.
-    pub services: BTreeMap<String, Figures>,
+    pub(super) services: BTreeMap<String, Figures>,
 }
 
 impl Reading {
     /// Counts a sample in.
-    pub fn count(&mut self, sample: Sample) {
+    pub(super) fn count(&mut self, sample: Sample) {
         let Sample {
             service,
             counted,
@@ -31,9 +31,18 @@ impl Reading {
     }
 }
 
+/// What a source told.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// What each instance has counted, by what it is known by.
+    pub(super) readings: Vec<(String, Reading)>,
+    /// Who did not tell, and why.
+    pub(super) silent: Vec<String>,
+}
+
 /// What has been counted since the first look.
 #[derive(Clone, Debug, Default)]
-pub struct Counters {
+pub(super) struct Counters {
     /// What each instance told last.
     before: BTreeMap<String, Reading>,
     /// By service of Traefik's.
@@ -42,7 +51,7 @@ pub struct Counters {
 
 impl Counters {
     /// Takes what an instance tells now.
-    pub fn take(&mut self, instance: &str, reading: Reading) {
+    pub(super) fn take(&mut self, instance: &str, reading: Reading) {
         if let Some(before) = self.before.get(instance) {
             let restarted =
                 before.began.is_some() && reading.began.is_some() && before.began != reading.began;
@@ -59,7 +68,7 @@ impl Counters {
     }
 
     /// What was counted of a service of Traefik's.
-    pub fn of(&self, service: &str) -> Figures {
+    pub(super) fn of(&self, service: &str) -> Figures {
         self.since.get(service).cloned().unwrap_or_default()
     }
 }

@@ -11,29 +11,29 @@ const MOST: f64 = 9_007_199_254_740_992.0;
 
 /// What has been counted of one service of Traefik's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub(super) struct Figures {
     /// The requests.
-    pub requests: u64,
+    pub(super) requests: u64,
     /// Those of them that were answered with 5xx.
-    pub errors: u64,
+    pub(super) errors: u64,
     /// How many answers took at most so long. The last has all of them, at [`Duration::MAX`].
-    pub buckets: BTreeMap<Duration, u64>,
+    pub(super) buckets: BTreeMap<Duration, u64>,
 }
 
 /// One of Traefik's counters, as a source tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sample {
+pub(super) struct Sample {
     /// The service of Traefik's, such as `deals-api-green@http`.
-    pub service: String,
+    pub(super) service: String,
     /// What it counts.
-    pub counted: Counted,
+    pub(super) counted: Counted,
     /// Its value.
-    pub value: u64,
+    pub(super) value: u64,
 }
 
 /// What a counter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counted {
+pub(super) enum Counted {
     /// Requests, answered with 5xx or not.
     Requests {
         /// Whether with 5xx.
@@ -88,7 +88,7 @@ impl Figures {
 
     /// What was counted since an earlier look at the same counters. Where one of them has fallen, or is gone, all of them
     /// began anew.
-    pub fn since(&self, before: &Self) -> Self {
+    pub(super) fn since(&self, before: &Self) -> Self {
         let bucket = |bound| self.buckets.get(bound).copied().unwrap_or_default();
         let answered = |figures: &Self| figures.requests.saturating_sub(figures.errors);
         let anew = answered(self) < answered(before)
@@ -112,7 +112,7 @@ impl Figures {
     }
 
     /// Adds what was counted elsewhere, or later.
-    pub fn add(&mut self, more: &Self) {
+    pub(super) fn add(&mut self, more: &Self) {
         self.requests = self.requests.saturating_add(more.requests);
         self.errors = self.errors.saturating_add(more.errors);
         for (bound, count) in &more.buckets {
@@ -121,12 +121,12 @@ impl Figures {
     }
 
     /// The share of the requests that were answered with 5xx; none where there were no requests.
-    pub fn share(&self) -> Option<f64> {
+    pub(super) fn share(&self) -> Option<f64> {
         (self.requests > 0).then(|| self.errors as f64 / self.requests as f64)
     }
 
     /// How many answers were timed.
-    pub fn timed(&self) -> u64 {
+    pub(super) fn timed(&self) -> u64 {
         self.buckets.get(&ALL).copied().unwrap_or_default()
     }
 }

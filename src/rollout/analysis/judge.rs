@@ -12,18 +12,18 @@ use crate::config::{Errors, Latency, Query};
 
 /// What is judged.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Subject {
+pub(super) struct Subject {
     /// By which of its figures.
-    pub figure: Figure,
+    pub(super) figure: Figure,
     /// The service; none where a query is about no single one.
-    pub service: Option<String>,
+    pub(super) service: Option<String>,
     /// The color.
-    pub color: Color,
+    pub(super) color: Color,
 }
 
 /// A figure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Figure {
+pub(super) enum Figure {
     /// The share of 5xx.
     Errors,
     /// The latency at the quantile of the config.
@@ -34,7 +34,7 @@ pub enum Figure {
 
 /// The value of a figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value {
+pub(super) enum Value {
     /// A share, from 0 to 1.
     Share(f64),
     /// A time.
@@ -47,7 +47,7 @@ pub enum Value {
 
 /// A limit that was not kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Limit {
+pub(super) enum Limit {
     /// The most.
     AtMost(Value),
     /// The least.
@@ -63,7 +63,7 @@ pub enum Limit {
 
 /// What is to be said of a subject.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// It keeps its limits.
     Passed(Value),
     /// It does not.
@@ -78,7 +78,7 @@ pub enum Verdict {
 
 /// Why something could not be found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unmeasured {
+pub(super) enum Unmeasured {
     /// The source told nothing at all.
     Blind,
     /// It takes longer than the last of the histogram's bounds, and so does what is allowed.
@@ -88,7 +88,12 @@ pub enum Unmeasured {
 }
 
 /// Judges the share of 5xx.
-pub fn errors(limits: &Errors, least: u64, own: &Figures, other: Option<&Figures>) -> Verdict {
+pub(super) fn errors(
+    limits: &Errors,
+    least: u64,
+    own: &Figures,
+    other: Option<&Figures>,
+) -> Verdict {
     let Errors { limit, more } = *limits;
     let Some(share) = own.share().filter(|_| own.requests >= least) else {
         return Verdict::NotEnough(own.requests);
@@ -112,7 +117,12 @@ pub fn errors(limits: &Errors, least: u64, own: &Figures, other: Option<&Figures
 }
 
 /// Judges the latency.
-pub fn latency(limits: &Latency, least: u64, own: &Figures, other: Option<&Figures>) -> Verdict {
+pub(super) fn latency(
+    limits: &Latency,
+    least: u64,
+    own: &Figures,
+    other: Option<&Figures>,
+) -> Verdict {
     let Latency {
         quantile: at,
         limit,
@@ -166,7 +176,7 @@ pub fn latency(limits: &Latency, least: u64, own: &Figures, other: Option<&Figur
 }
 
 /// Judges the number that a query gave.
-pub fn query(limits: &Query, number: f64) -> Verdict {
+pub(super) fn query(limits: &Query, number: f64) -> Verdict {
     let value = Value::Number(number);
     let over = limits.at_most.filter(|most| number > *most);
     let under = limits.at_least.filter(|least| number < *least);
@@ -180,20 +190,48 @@ pub fn query(limits: &Query, number: f64) -> Verdict {
 
 /// A verdict, and for how long it has been like that.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Judged {
+pub(super) struct Judged {
     /// What was judged.
-    pub subject: Subject,
+    pub(super) subject: Subject,
     /// What there is to say of it.
-    pub verdict: Verdict,
+    pub(super) verdict: Verdict,
     /// Of how many requests it is said; none of a query.
-    pub requests: Option<u64>,
+    pub(super) requests: Option<u64>,
     /// How many looks in a row have failed, or have told nothing at all.
-    pub failures: u32,
+    pub(super) failures: u32,
+}
+
+/// How it stands, from good to bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Every figure keeps its limits.
+    Passed,
+    /// So does every figure that could be judged; of others there were not enough requests.
+    NotEnough,
+    /// A figure could not be measured, or has failed, but not often enough to count.
+    Unknown,
+    /// A figure has failed as often in a row as counts, or nothing at all could be read so often.
+    Failed,
+}
+
+impl Judged {
+    /// How it stands, where so many failures in a row count.
+    pub(super) fn standing(&self, failures: u32) -> Standing {
+        let counts = self.failures >= failures;
+        match &self.verdict {
+            Verdict::Passed(_) => Standing::Passed,
+            Verdict::NotEnough(_) | Verdict::NobodyBeside(_) => Standing::NotEnough,
+            Verdict::Failed(..) | Verdict::Unmeasured(Unmeasured::Blind) if counts => {
+                Standing::Failed
+            }
+            Verdict::Failed(..) | Verdict::Unmeasured(_) => Standing::Unknown,
+        }
+    }
 }
 
 /// How often in a row each subject has failed.
 #[derive(Clone, Debug, Default)]
-pub struct Streaks {
+pub(super) struct Streaks {
     of: BTreeMap<Subject, Streak>,
 }
 
@@ -210,7 +248,12 @@ impl Streaks {
     ///
     /// A failure counts once for the same requests: without a new one, a second look sees nothing new. A look that told
     /// nothing at all counts as a failure, so that nobody goes on blindly. What is not known otherwise changes nothing.
-    pub fn judged(&mut self, subject: Subject, verdict: Verdict, requests: Option<u64>) -> Judged {
+    pub(super) fn judged(
+        &mut self,
+        subject: Subject,
+        verdict: Verdict,
+        requests: Option<u64>,
+    ) -> Judged {
         let streak = self.of.entry(subject.clone()).or_default();
         let is_seen = requests.is_some() && requests == streak.requests;
         match verdict {

@@ -5,37 +5,38 @@
 //! What is judged are the requests since the first look of a step: counters of before, of a Traefik that was restarted
 //! or of one that came meanwhile do not count.
 //!
-//! - [`figures`]: what has been counted of a service; [`counters`]: the figures of a step, out of counters that rise, and
+//! - `figures`: what has been counted of a service; `counters`: the figures of a step, out of counters that rise, and
 //!   fall where they start anew; `quantile`: out of buckets;
-//! - [`judge`]: from figures to verdicts, and how often in a row they were bad;
-//! - `exposition`: Prometheus' text format; `instances` and `prometheus`: the two sources;
-//! - `words`: the verdicts for people.
+//! - `judge`: from figures to verdicts, and how often in a row they were bad; `words`: the verdicts for people;
+//! - `instances`: each Traefik's own metrics, by `exposition`, Prometheus' text format;
+//! - `scraped`: the same of a Prometheus; `query`: the operator's own queries; `prometheus`: its API.
 
-pub mod counters;
+mod counters;
 mod exposition;
-pub mod figures;
+mod figures;
 mod instances;
-pub mod judge;
+mod judge;
 mod prometheus;
 mod quantile;
+mod query;
+mod scraped;
 mod words;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 use serde::{Deserialize, Serialize};
 
-use self::counters::{Counters, Reading};
+use self::counters::Counters;
 use self::judge::{Figure, Judged, Streaks, Subject, Unmeasured, Verdict};
-use self::prometheus::Unanswered;
 use self::quantile::{Quantile, quantile};
 use crate::color::Color;
-use crate::config::{self, Query, Source, Stack};
+use crate::config::{self, Source, Stack};
 use crate::document::service_of;
-use crate::registry::first_few;
-use crate::template;
-use crate::verify::report::{Kind, Line, Outcome};
+use crate::verify::report::Line;
+
+pub use self::judge::Standing;
 
 /// The analysis of one step. Who carries a step on begins a new one: what was counted before is not known there, and
 /// counts no more.
@@ -57,19 +58,6 @@ pub struct Look {
     pub lines: Vec<Line>,
     /// All of it in one.
     pub standing: Standing,
-}
-
-/// How it stands, from good to bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
-    /// Every figure keeps its limits.
-    Passed,
-    /// So does every figure that could be judged; of others there were not enough requests.
-    NotEnough,
-    /// A figure could not be measured, or has failed, but not often enough to count.
-    Unknown,
-    /// A figure has failed as often in a row as counts, or nothing at all could be read so often.
-    Failed,
 }
 
 /// What was measured of a service of one color in a step.
@@ -132,45 +120,49 @@ impl Analysis {
 
     /// Looks once. The instances are given by name and address, and are asked where the config says so; the step began
     /// so long ago.
-    pub async fn look(&mut self, instances: &[(&str, &str)], elapsed: Duration) -> Look {
+    pub async fn look(&mut self, instances: &[(&str, &str)], since: Duration) -> Look {
         let began = Instant::now();
-        let ((source, is_seen), numbers) = match self.config.source.clone() {
+        let config = &self.config;
+        let names = self.names.values().map(String::as_str).collect();
+        let (seen, of_queries) = match &config.source {
             Source::Instances { port, path } => {
-                (self.instances(instances, port, &path).await, Vec::new())
+                let seen = instances::see(instances, *port, path, &names).await;
+                (Some(seen), Vec::new())
             }
             Source::Prometheus(url) => {
-                let queries = self.queries(elapsed);
-                let numbers = queries.into_iter().map(async |(subject, limits, query)| {
-                    let number = prometheus::number(&url, &query).await;
-                    (subject, limits, number)
-                });
-                let (readings, numbers) = join(self.readings(&url), join_all(numbers)).await;
-                (self.take(readings), numbers)
+                let counters = async {
+                    let is_asked = config.errors.is_some() || config.latency.is_some();
+                    match is_asked {
+                        true => Some(scraped::see(url, &names).await),
+                        false => None,
+                    }
+                };
+                join(counters, query::judged(url, config, &self.colors, since)).await
             }
         };
-        let mut judged = self.figures(is_seen);
-        for (subject, limits, number) in numbers {
-            let verdict = match number {
-                Ok(number) => judge::query(&limits, number),
-                Err(Unanswered::Silent(_)) => Verdict::Unmeasured(Unmeasured::Blind),
-                Err(Unanswered::Useless(why)) => Verdict::Unmeasured(Unmeasured::NoNumber(why)),
-            };
+        let took = began.elapsed();
+        let mut lines = Vec::new();
+        let mut judged = Vec::new();
+        if let Some(seen) = seen {
+            lines.push(words::of_source(&seen, took));
+            let is_blind = seen.readings.is_empty();
+            for (instance, reading) in seen.readings {
+                self.counters.take(&instance, reading);
+            }
+            judged = self.figures(is_blind);
+        }
+        for (subject, verdict) in of_queries {
             judged.push(self.streaks.judged(subject, verdict, None));
         }
-        let standings = judged.iter().map(|judged| self.standing(judged));
-        let standing = standings.max().unwrap_or(Standing::Passed);
-        let took = began.elapsed();
-        let source = source.map(|outcome| Line {
-            kind: Kind::Analysis,
-            name: "metrics".to_owned(),
-            outcome,
-            took,
-            attempts: 1,
-        });
-        let figures = judged.iter().map(|judged| self.line(judged, took));
+        let (config, other) = (&self.config, self.other.as_ref());
+        let said = judged
+            .iter()
+            .map(|judged| words::of_judged(judged, config, other, took));
+        lines.extend(said);
+        let standings = judged.iter().map(|judged| judged.standing(config.failures));
         Look {
-            lines: source.into_iter().chain(figures).collect(),
-            standing,
+            lines,
+            standing: standings.max().unwrap_or(Standing::Passed),
         }
     }
 
@@ -198,97 +190,8 @@ impl Analysis {
         measured.collect()
     }
 
-    /// Asks each instance; gives what is to be said of that, and whether any has told.
-    async fn instances(
-        &mut self,
-        instances: &[(&str, &str)],
-        port: u16,
-        path: &str,
-    ) -> (Option<Outcome>, bool) {
-        let names = self.names.values().map(String::as_str).collect();
-        let told = instances::read(instances, port, path, &names).await;
-        let all = told.len();
-        let mut silent = Vec::new();
-        for told in told {
-            match told.reading {
-                Ok(reading) => self.counters.take(&told.address, reading),
-                Err(why) => silent.push(format!("{}: {why}", told.place)),
-            }
-        }
-        let outcome = match (all, silent.len()) {
-            (0, _) => Outcome::Unmeasured("no Traefik polls".to_owned()),
-            (_, 0) => Outcome::Passed(instances_in_words(all)),
-            _ => Outcome::Unmeasured(first_few(silent.iter())),
-        };
-        (Some(outcome), silent.len() < all)
-    }
-
-    /// Asks the Prometheus for the counters, where any figure is judged by them.
-    async fn readings(&self, url: &str) -> Option<Result<BTreeMap<String, Reading>, Unanswered>> {
-        let names = self.names.values().map(String::as_str).collect();
-        match self.config.errors.is_some() || self.config.latency.is_some() {
-            true => Some(prometheus::readings(url, &names).await),
-            false => None,
-        }
-    }
-
-    /// Takes what the Prometheus has told.
-    fn take(
-        &mut self,
-        readings: Option<Result<BTreeMap<String, Reading>, Unanswered>>,
-    ) -> (Option<Outcome>, bool) {
-        match readings {
-            None => (None, false),
-            Some(Err(unanswered)) => (
-                Some(Outcome::Unmeasured(unanswered.why().to_owned())),
-                false,
-            ),
-            Some(Ok(readings)) => {
-                let outcome = Outcome::Passed(instances_in_words(readings.len()));
-                for (instance, reading) in readings {
-                    self.counters.take(&instance, reading);
-                }
-                (Some(outcome), true)
-            }
-        }
-    }
-
-    /// The operator's queries, each with what it is about: for each color, and for each service that it names.
-    fn queries(&self, elapsed: Duration) -> Vec<(Subject, Query, String)> {
-        let mut queries = Vec::new();
-        for (query, color) in self
-            .config
-            .queries
-            .iter()
-            .flat_map(|query| self.colors.iter().map(move |color| (query, color)))
-        {
-            let of_services = template::names(&query.query)
-                .iter()
-                .any(|(_, name)| *name == "service");
-            let services = match of_services {
-                true => self.config.services.iter().map(Some).collect(),
-                false => vec![None],
-            };
-            for service in services {
-                let subject = Subject {
-                    figure: Figure::Query(query.name.clone()),
-                    service: service.cloned(),
-                    color: color.clone(),
-                };
-                let text = prometheus::filled(
-                    &query.query,
-                    color.as_str(),
-                    service.map(String::as_str),
-                    elapsed,
-                );
-                queries.push((subject, query.clone(), text));
-            }
-        }
-        queries
-    }
-
-    /// Judges what has been counted; or that nothing could be read.
-    fn figures(&mut self, is_seen: bool) -> Vec<Judged> {
+    /// Judges what has been counted; blindly, where nothing could be read.
+    fn figures(&mut self, is_blind: bool) -> Vec<Judged> {
         let least = self.config.min_requests;
         let mut judged = Vec::new();
         for color in &self.colors {
@@ -300,9 +203,9 @@ impl Analysis {
                 let own = of(color).unwrap_or_default();
                 let other = self.other.as_ref().and_then(of);
                 let mut judge = |figure, requests, verdict: &dyn Fn() -> Verdict| {
-                    let verdict = match is_seen {
-                        true => verdict(),
-                        false => Verdict::Unmeasured(Unmeasured::Blind),
+                    let verdict = match is_blind {
+                        true => Verdict::Unmeasured(Unmeasured::Blind),
+                        false => verdict(),
                     };
                     let subject = Subject {
                         figure,
@@ -324,24 +227,5 @@ impl Analysis {
             }
         }
         judged
-    }
-
-    fn standing(&self, judged: &Judged) -> Standing {
-        let counts = judged.failures >= self.config.failures;
-        match &judged.verdict {
-            Verdict::Passed(_) => Standing::Passed,
-            Verdict::NotEnough(_) | Verdict::NobodyBeside(_) => Standing::NotEnough,
-            Verdict::Failed(..) | Verdict::Unmeasured(Unmeasured::Blind) if counts => {
-                Standing::Failed
-            }
-            Verdict::Failed(..) | Verdict::Unmeasured(_) => Standing::Unknown,
-        }
-    }
-}
-
-fn instances_in_words(instances: usize) -> String {
-    match instances {
-        1 => "1 instance".to_owned(),
-        many => format!("{many} instances"),
     }
 }

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::judge::{Figure, Judged, Limit, Subject, Unmeasured, Value, Verdict};
-use super::{Analysis, Standing};
+use super::counters::Seen;
+use super::judge::{Figure, Judged, Limit, Standing, Subject, Unmeasured, Value, Verdict};
+use crate::color::Color;
+use crate::config::{Analysis, Latency};
+use crate::registry::first_few;
 use crate::verify::report::{Kind, Line, Outcome, time};
 
 impl fmt::Display for Subject {
@@ -43,84 +46,120 @@ fn rounded(number: f64, decimals: usize) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-impl Analysis {
-    /// What is to be said of a verdict.
-    pub(super) fn line(&self, judged: &Judged, took: Duration) -> Line {
-        let detail = self.detail(judged);
-        Line {
-            kind: Kind::Analysis,
-            name: judged.subject.to_string(),
-            outcome: match self.standing(judged) {
-                Standing::Passed => Outcome::Passed(detail),
-                Standing::NotEnough => Outcome::Skipped(detail),
-                Standing::Unknown => Outcome::Unmeasured(detail),
-                Standing::Failed => Outcome::Failed(detail),
-            },
-            took,
-            attempts: 1,
+/// What is to be said of where the figures come from.
+pub(super) fn of_source(seen: &Seen, took: Duration) -> Line {
+    let outcome = match (&*seen.silent, seen.readings.len()) {
+        ([], 1) => Outcome::Passed("1 instance".to_owned()),
+        ([], instances) => Outcome::Passed(format!("{instances} instances")),
+        (silent, _) => Outcome::Unmeasured(first_few(silent.iter())),
+    };
+    line("metrics".to_owned(), outcome, took)
+}
+
+fn line(name: String, outcome: Outcome, took: Duration) -> Line {
+    Line {
+        kind: Kind::Analysis,
+        name,
+        outcome,
+        took,
+        attempts: 1,
+    }
+}
+
+/// What is to be said of what was judged, by the limits of a config, beside the other color.
+pub(super) fn of_judged(
+    judged: &Judged,
+    config: &Analysis,
+    other: Option<&Color>,
+    took: Duration,
+) -> Line {
+    let detail = detail(judged, config, other);
+    let outcome = match judged.standing(config.failures) {
+        Standing::Passed => Outcome::Passed(detail),
+        Standing::NotEnough => Outcome::Skipped(detail),
+        Standing::Unknown => Outcome::Unmeasured(detail),
+        Standing::Failed => Outcome::Failed(detail),
+    };
+    line(judged.subject.to_string(), outcome, took)
+}
+
+fn detail(judged: &Judged, config: &Analysis, other: Option<&Color>) -> String {
+    let least = config.min_requests;
+    let other = other
+        .map(|color| format!(" on {color}"))
+        .unwrap_or_default();
+    let in_a_row = match judged.failures {
+        failures if failures < config.failures => {
+            format!("; {failures} of {} looks in a row", config.failures)
+        }
+        1 => String::new(),
+        failures => format!("; {failures} looks in a row"),
+    };
+    let seen = |value: &Value| {
+        let quantile = match (&judged.subject.figure, &config.latency) {
+            (Figure::Latency, Some(Latency { quantile, .. })) => {
+                format!("p{} ", rounded(quantile * 100.0, 3))
+            }
+            _ => String::new(),
+        };
+        let requests = judged
+            .requests
+            .map(|requests| format!(" of {requests} requests"));
+        format!("{quantile}{value}{}", requests.unwrap_or_default())
+    };
+    match &judged.verdict {
+        Verdict::Passed(value) => seen(value),
+        Verdict::Failed(value, limit) => {
+            let limit = match limit {
+                Limit::AtMost(most) => format!("at most {most} is allowed"),
+                Limit::AtLeast(least) => format!("at least {least} is needed"),
+                Limit::Beside {
+                    other: beside,
+                    most,
+                } => {
+                    format!("at most {most} is allowed beside {beside}{other}")
+                }
+            };
+            format!("{}, {limit}{in_a_row}", seen(value))
+        }
+        Verdict::NotEnough(requests) => format!("not enough requests: {requests} of {least}"),
+        Verdict::NobodyBeside(requests) => {
+            format!("not enough requests{other} to compare with: {requests} of {least}")
+        }
+        Verdict::Unmeasured(Unmeasured::Blind) => format!("nothing could be read{in_a_row}"),
+        Verdict::Unmeasured(Unmeasured::Beyond(bound)) => format!(
+            "it takes longer than {}, the last bound of Traefik's histogram, and may: add one, in `metrics.prometheus.buckets` of Traefik",
+            time(*bound)
+        ),
+        Verdict::Unmeasured(Unmeasured::NoNumber(why)) => {
+            format!("the query has no number: {why}")
         }
     }
+}
 
-    fn detail(&self, judged: &Judged) -> String {
-        let least = self.config.min_requests;
-        let quantile = self
-            .config
-            .latency
-            .as_ref()
-            .filter(|_| judged.subject.figure == Figure::Latency);
-        let quantile =
-            quantile.map(|latency| format!("p{} ", rounded(latency.quantile * 100.0, 3)));
-        let seen = |value: &Value| {
-            let of = judged
-                .requests
-                .map(|requests| format!(" of {requests} requests"));
-            format!(
-                "{}{value}{}",
-                quantile.as_deref().unwrap_or_default(),
-                of.unwrap_or_default()
-            )
-        };
-        let in_a_row = || match judged.failures {
-            failures if failures < self.config.failures => {
-                format!("; {failures} of {} looks in a row", self.config.failures)
-            }
-            1 => String::new(),
-            failures => format!("; {failures} looks in a row"),
-        };
-        let other = self
-            .other
-            .as_ref()
-            .map(|color| format!(" on {color}"))
-            .unwrap_or_default();
-        match &judged.verdict {
-            Verdict::Passed(value) => seen(value),
-            Verdict::Failed(value, limit) => {
-                let limit = match limit {
-                    Limit::AtMost(most) => format!("at most {most} is allowed"),
-                    Limit::AtLeast(least) => format!("at least {least} is needed"),
-                    Limit::Beside {
-                        other: beside,
-                        most,
-                    } => {
-                        format!("at most {most} is allowed beside {beside}{other}")
-                    }
-                };
-                format!("{}, {limit}{}", seen(value), in_a_row())
-            }
-            Verdict::NotEnough(requests) => format!("not enough requests: {requests} of {least}"),
-            Verdict::NobodyBeside(requests) => {
-                format!("not enough requests{other} to compare with: {requests} of {least}")
-            }
-            Verdict::Unmeasured(Unmeasured::Blind) => {
-                format!("nothing could be read{}", in_a_row())
-            }
-            Verdict::Unmeasured(Unmeasured::Beyond(bound)) => format!(
-                "it takes longer than {}, the last bound of Traefik's histogram, and may: add one, in `metrics.prometheus.buckets` of Traefik",
-                time(*bound)
-            ),
-            Verdict::Unmeasured(Unmeasured::NoNumber(why)) => {
-                format!("the query has no number: {why}")
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_short_and_say_what_is_so() {
+        for (value, words) in [
+            (Value::Share(0.0), "0 %"),
+            (Value::Share(0.000_05), "below 0.01 %"),
+            (Value::Share(0.0025), "0.25 %"),
+            (Value::Share(0.5), "50 %"),
+            (Value::Share(1.0), "100 %"),
+            (Value::Time(Duration::from_millis(240)), "240 ms"),
+            (Value::Above(Duration::from_secs(5)), "more than 5.0 s"),
+            (Value::Number(-0.0), "0"),
+            (Value::Number(-12.5), "-12.5"),
+            (Value::Number(1.0 / 3.0), "0.3333"),
+            (Value::Number(100.0), "100"),
+            (Value::Number(1e-9), "1.000e-9"),
+            (Value::Number(f64::MAX), "1.798e308"),
+            (Value::Number(f64::INFINITY), "inf"),
+        ] {
+            assert_eq!(value.to_string(), words);
         }
     }
 }

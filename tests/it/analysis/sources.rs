@@ -133,7 +133,7 @@ async fn no_instance_at_all_is_nothing_to_read() {
         ),
         (
             &[("edge-1", "nowhere")],
-            "unmeasured metrics: edge-1 at nowhere: this is no address",
+            "unmeasured metrics: edge-1 at nowhere:1: this is no address",
         ),
     ] {
         let look = analysis.look(instances, Duration::ZERO).await;
