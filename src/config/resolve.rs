@@ -61,14 +61,7 @@ pub(super) fn resolve(raw: RawConfig, complete: bool, resolver: &mut Resolver<'_
         resolver.name(&path, &name);
         let stack = stack(raw, &path, resolver);
         // What bluegreen writes beside a key is no key for another stack.
-        let written = [
-            stack.key.clone(),
-            store::history_key(&stack.key),
-            store::registry_key(&stack.key),
-            store::lease_key(&stack.key),
-            store::rollout_key(&stack.key),
-            store::refused_key(&stack.key),
-        ];
+        let written = store::written(&stack.key);
         if let Some(first) = written.iter().find_map(|key| keys.get(key)) {
             let other = resolver.tree.value_span(&first.key("key"));
             let key = resolver.shown(&path.key("key"), &stack.key);
