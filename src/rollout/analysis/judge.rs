@@ -79,8 +79,8 @@ pub(super) enum Verdict {
 /// Why something could not be found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unmeasured {
-    /// The source told nothing at all.
-    Blind,
+    /// The source told nothing at all, and what there is to say of that.
+    Blind(String),
     /// It takes longer than the last of the histogram's bounds, and so does what is allowed.
     Beyond(Duration),
     /// A query has no answer that could be judged, and why.
@@ -221,7 +221,7 @@ impl Judged {
         match &self.verdict {
             Verdict::Passed(_) => Standing::Passed,
             Verdict::NotEnough(_) | Verdict::NobodyBeside(_) => Standing::NotEnough,
-            Verdict::Failed(..) | Verdict::Unmeasured(Unmeasured::Blind) if counts => {
+            Verdict::Failed(..) | Verdict::Unmeasured(Unmeasured::Blind(_)) if counts => {
                 Standing::Failed
             }
             Verdict::Failed(..) | Verdict::Unmeasured(_) => Standing::Unknown,
@@ -263,7 +263,7 @@ impl Streaks {
                 streak.failures = streak.failures.saturating_add(1);
                 streak.requests = requests;
             }
-            Verdict::Unmeasured(Unmeasured::Blind) => {
+            Verdict::Unmeasured(Unmeasured::Blind(_)) => {
                 streak.failures = streak.failures.saturating_add(1);
             }
             Verdict::NotEnough(_) | Verdict::NobodyBeside(_) | Verdict::Unmeasured(_) => {}

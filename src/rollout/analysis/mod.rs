@@ -38,6 +38,9 @@ use crate::verify::report::Line;
 
 pub use self::judge::Standing;
 
+/// What is said of a figure where no source could be read; why is said of the sources.
+const BLIND: &str = "nothing could be read";
+
 /// The analysis of one step. Who carries a step on begins a new one: what was counted before is not known there, and
 /// counts no more.
 #[derive(Clone, Debug)]
@@ -204,7 +207,7 @@ impl Analysis {
                 let other = self.other.as_ref().and_then(of);
                 let mut judge = |figure, requests, verdict: &dyn Fn() -> Verdict| {
                     let verdict = match is_blind {
-                        true => Verdict::Unmeasured(Unmeasured::Blind),
+                        true => Verdict::Unmeasured(Unmeasured::Blind(BLIND.to_owned())),
                         false => verdict(),
                     };
                     let subject = Subject {

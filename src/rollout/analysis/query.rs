@@ -50,7 +50,9 @@ async fn verdict(url: &str, limits: &Query, query: &str) -> Verdict {
     let unmeasured = match ask(url, query).await.map(one) {
         Ok(Ok(number)) => return judge::query(limits, number),
         Ok(Err(why)) | Err(Unanswered::Useless(why)) => Unmeasured::NoNumber(why),
-        Err(Unanswered::Silent(_)) => Unmeasured::Blind,
+        Err(Unanswered::Silent(why)) => {
+            Unmeasured::Blind(format!("the Prometheus does not answer: {why}"))
+        }
     };
     Verdict::Unmeasured(unmeasured)
 }

@@ -126,7 +126,7 @@ fn detail(judged: &Judged, config: &Analysis, other: Option<&Color>) -> String {
         Verdict::NobodyBeside(requests) => {
             format!("not enough requests{other} to compare with: {requests} of {least}")
         }
-        Verdict::Unmeasured(Unmeasured::Blind) => format!("nothing could be read{in_a_row}"),
+        Verdict::Unmeasured(Unmeasured::Blind(why)) => format!("{why}{in_a_row}"),
         Verdict::Unmeasured(Unmeasured::Beyond(bound)) => format!(
             "it takes longer than {}, the last bound of Traefik's histogram, and may: add one, in `metrics.prometheus.buckets` of Traefik",
             time(*bound)

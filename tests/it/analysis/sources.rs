@@ -142,6 +142,27 @@ async fn no_instance_at_all_is_nothing_to_read() {
     }
 }
 
+#[tokio::test]
+async fn a_prometheus_that_is_away_fails_a_query_as_often_as_counts() {
+    let query = "queries: [{ name: q, query: '1', atMost: 1 }]";
+    let config = config(
+        CONFIG,
+        &format!("prometheus: 'http://127.0.0.1:1', {query}"),
+    );
+    let mut analysis = begin(&config);
+    let away = "q green: the Prometheus does not answer: Connection refused (os error 111)";
+    for (standing, line) in [
+        (
+            Standing::Unknown,
+            format!("unmeasured {away}; 1 of 2 looks in a row"),
+        ),
+        (Standing::Failed, format!("failed {away}; 2 looks in a row")),
+    ] {
+        let look = analysis.look(&[], Duration::ZERO).await;
+        assert_eq!((look.standing, said(&look)), (standing, vec![line]));
+    }
+}
+
 /// An engine may run it on any thread.
 #[test]
 fn a_look_can_be_taken_from_thread_to_thread() {

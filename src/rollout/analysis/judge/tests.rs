@@ -320,7 +320,7 @@ fn streak(verdicts: &[(char, u64)]) -> Vec<u32> {
             'p' => Verdict::Passed(share(0.0)),
             'f' => Verdict::Failed(share(1.0), Limit::AtMost(share(0.0))),
             'n' => Verdict::NotEnough(*requests),
-            'b' => Verdict::Unmeasured(Unmeasured::Blind),
+            'b' => Verdict::Unmeasured(Unmeasured::Blind("away".into())),
             _ => Verdict::Unmeasured(Unmeasured::NoNumber("none".into())),
         };
         let judged = streaks.judged(subject.clone(), verdict, Some(*requests));
