@@ -1,36 +1,33 @@
-//! A change of traffic, as `flip` and `rollback` make it: set the key if it is still what it was, and wait until every
-//! instance has the new document. [`super::care`] is what `flip` does around it, [`super::back`] the way back.
+//! A change of traffic, as the commands make it: the flags that they share, and the rollout that they hand to the engine.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
 use clap::Args;
-use jiff::Timestamp;
+use serde_json::json;
 
-use super::applied::{Asker, Proof};
-use super::back::Back;
-use super::before::Before;
-use super::care::Care;
-use super::done::Done;
-use super::interrupt::Interrupt;
-use super::wait::{LOOK_AGAIN, Late, Waited, list, names};
-use super::{Common, Exit, Failure, NOTHING_CHANGED};
-use crate::config::Stack;
-use crate::history::{self, Entry, author};
-use crate::registry::Aged;
-use crate::store::{Outcome, Reading, Session, StoreError};
+use super::follow::follow;
+use super::observer::Observer;
+use super::told::Told;
+use super::{Common, Exit, Failure, NOTHING_CHANGED, print, print_json, talk, talk_unless_quiet};
+use crate::config::{Config, Stack};
+use crate::history::{self, author};
+use crate::lease::Lease;
+use crate::rollout::before::{self, Before};
+use crate::rollout::context::Context;
+use crate::rollout::engine::{Engine, Left};
+use crate::rollout::event::Event;
+use crate::rollout::interrupts::Interrupts;
+use crate::rollout::keeper::Keeper;
+use crate::rollout::record::Record;
+use crate::rollout::remote::{hand_over, keeps_its_place};
+use crate::rollout::request::{Kind, Request};
+use crate::store::Refusal;
 use crate::traffic::Traffic;
-use crate::verify::report::Report;
-
-/// How long a write that was not answered is looked for: a server that was only paused does it late.
-const LOOK_FOR_WRITE: Duration = Duration::from_secs(5);
-
-/// How long a provider that has just been started may take to report.
-const FIRST_REPORT: Duration = Duration::from_millis(1500);
 
 /// Flags of the commands that change traffic.
 #[derive(Debug, Args)]
-pub struct ChangeFlags {
+pub(super) struct ChangeFlags {
     /// Why, for the history
     #[arg(
         long,
@@ -53,6 +50,9 @@ pub struct ChangeFlags {
     /// Say what would be done, and how the document would change; change nothing
     #[arg(long, env = "BLUEGREEN_DRY_RUN", value_parser = crate::flag::parse)]
     pub(super) dry_run: bool,
+    /// Have a provider run it, and print its id; wait for nothing
+    #[arg(long, env = "BLUEGREEN_DETACH", value_parser = crate::flag::parse, conflicts_with = "dry_run")]
+    pub(super) detach: bool,
 }
 
 impl ChangeFlags {
@@ -64,303 +64,272 @@ impl ChangeFlags {
 }
 
 /// A change that is to be made.
-pub struct Change<'a> {
+pub(super) struct Change<'a> {
     /// Flags that all commands know.
-    pub common: &'a Common,
+    pub(super) common: &'a Common,
     /// The config.
-    pub config: &'a crate::config::Config,
+    pub(super) config: &'a Config,
     /// The stack's name.
-    pub name: &'a str,
+    pub(super) name: &'a str,
     /// The stack.
-    pub stack: &'a Stack,
+    pub(super) stack: &'a Stack,
     /// Flags of the commands that change traffic.
-    pub flags: &'a ChangeFlags,
-    /// The new traffic.
-    pub to: Traffic,
-    /// Why, where the operator said nothing.
-    pub default_why: &'a str,
-    /// Whether it is made although no provider runs that would bring it to Traefik.
-    pub without_provider: bool,
+    pub(super) flags: &'a ChangeFlags,
+    /// The folder of the config.
+    pub(super) folder: &'a Path,
+    /// The command.
+    pub(super) kind: Kind,
+    /// The traffic of each step.
+    pub(super) steps: Vec<Traffic>,
+    /// How long production has to keep passing between the steps.
+    pub(super) interval: Duration,
+    /// How long it has to in the end.
+    pub(super) bake: Duration,
+    /// Whether anything is verified.
+    pub(super) verifies: bool,
 }
 
 impl Change<'_> {
-    /// Makes it; with `care`, the color is verified before, and production after.
-    ///
-    /// # Errors
-    ///
-    /// See the exit codes of `flip`.
+    /// The traffic in the end.
+    pub(super) fn to(&self) -> &Traffic {
+        // A change has a step at least.
+        &self.steps[self.steps.len() - 1]
+    }
+
+    /// Reads what is there; what could not be read is noted.
+    pub(super) async fn look(&self) -> Result<Before, Failure> {
+        look(self.common, self.stack).await
+    }
+
+    /// The record of the rollout, which begins now.
+    pub(super) fn record(&self, before: &Before) -> Record {
+        let request = Request {
+            kind: self.kind,
+            steps: self.steps.iter().map(ToString::to_string).collect(),
+            interval: self.interval,
+            bake: self.bake,
+            timeout: self.common.timeout,
+            verify: self.verifies,
+            wait: !self.flags.no_wait,
+            go_back: !self.flags.no_rollback,
+            without_provider: self.kind == Kind::Rollback,
+            override_freeze: false,
+        };
+        let why = match (self.flags.why.as_str(), self.kind) {
+            ("", Kind::Rollback) => "rollback",
+            ("", Kind::Deploy) => "deploy",
+            (why, _) => why,
+        };
+        let from = before.traffic.as_ref().map(ToString::to_string);
+        let (by, why) = (self.flags.author(), why.to_owned());
+        Record::new(self.name, request, by, why, from, before.key.at)
+    }
+
+    /// Who keeps the record.
+    pub(super) fn keeper(&self, before: &Before, record: &Record) -> Keeper {
+        let lease = Lease::new(record.by.clone(), record.what());
+        let stored = before.kept.as_ref().ok();
+        let stored = stored.and_then(|kept| kept.record.clone());
+        Keeper::new(&self.common.store, &self.stack.key, lease, stored)
+    }
+
+    /// Makes it.
     pub(super) async fn make(
         &self,
         before: Before,
-        care: Option<&Care<'_>>,
-        interrupt: &mut Interrupt,
-    ) -> Result<Done, Failure> {
-        let Before {
-            mut session,
-            key,
-            reports,
-            traffic: from,
-        } = before;
-        let to_nobody = self.without_provider && !reports.iter().any(Aged::runs);
-        let waits = !self.flags.no_wait && !to_nobody;
-        if waits && !self.provider_runs(&mut session, &reports).await? {
-            return Err(Failure::new(
-                Exit::Failed,
-                format!("no `bluegreen serve` reports to {}: nobody would bring the change to Traefik; nothing was changed", self.common.store),
-            )
-            .hint("start it, or set the key all the same with --no-wait"));
-        }
-        let asker = Asker::new(self.stack.production.clone(), &reports);
-        let mut checks = Report::default();
-        if let Some(care) = care {
-            let before = care.before(self, from.as_ref(), &reports, interrupt);
-            checks = before.await?;
-        }
-        let mut done = Done {
-            from,
-            changed: {
-                let told = key.tells(&self.stack.colors, self.stack.guard.is_some());
-                told.as_ref() != Some(&self.to)
-            },
-            asker,
-            instances: None,
-            to_nobody,
-            checks,
-            began: Instant::now(),
-            confirmed: Duration::ZERO,
-        };
-        // A connection that was idle while the color was verified may be broken without anybody having noticed.
-        let session = care.is_none().then_some(session);
-        let outcome = self.carry_out(session, &key.reading, care, &mut done, interrupt);
-        match outcome.await {
-            Ok(()) => Ok(done),
-            Err(failure) if care.is_some() => Err(failure.checks(done.checks)),
-            Err(failure) => Err(failure),
+        record: Record,
+        keeper: &mut Keeper,
+        interrupt: &mut Interrupts,
+    ) -> Result<(Record, Left), Failure> {
+        let observer = Observer::new(self.common);
+        let tell = |event: Event<'_>| observer.tell(event);
+        let context = context(
+            self.common,
+            self.config,
+            self.name,
+            self.stack,
+            self.folder,
+            &tell,
+        );
+        let engine = Engine::new(context, record, keeper, &before, interrupt);
+        match engine.run(before.session).await {
+            // Where a provider carries it on, what comes of it there is what comes of it.
+            (record, Left::Lost(_)) => {
+                let by = record.by.clone();
+                follow(self.common, context, record, &by, interrupt).await
+            }
+            ended => Ok(ended),
         }
     }
 
-    /// Sets the key and sees to it that everything follows, however far that comes.
-    async fn carry_out(
+    /// Makes it from beginning to end, or says what it would do, or hands it over to the providers.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] where it does not end as it was asked to.
+    pub(super) async fn carry_out(
         &self,
-        session: Option<Session>,
-        expected: &Reading,
-        care: Option<&Care<'_>>,
-        done: &mut Done,
-        interrupt: &mut Interrupt,
+        before: Before,
+        interrupt: &mut Interrupts,
     ) -> Result<(), Failure> {
-        if interrupt.has_come() {
-            let message = "interrupted; nothing was changed";
-            return Err(Failure::new(Exit::Failed, message));
-        }
-        if done.changed {
-            self.set(session, expected, done.from.as_ref()).await?;
-        }
-        if self.flags.no_wait || done.to_nobody {
+        if self.flags.dry_run {
+            self.show_plan(&before);
             return Ok(());
         }
-        done.instances = Some(self.confirm(done, interrupt).await?);
-        done.confirmed = done.began.elapsed();
-        if let Some(care) = care {
-            self.say_confirmed(done);
-            care.after(self, done, interrupt).await?;
+        let record = self.record(&before);
+        if self.flags.detach {
+            return self.hand_over(before, record).await;
+        }
+        self.refuse_waiting(&before)?;
+        let mut keeper = self.keeper(&before, &record);
+        if self.kind == Kind::Rollback {
+            // Whoever is at it, going back is what is wanted now.
+            keeper = keeper.seizing();
+        }
+        let made = self.make(before, record, &mut keeper, interrupt).await;
+        keeper.release().await;
+        let (record, left) = made?;
+        // Only now: it may not come through, and what was done stands.
+        self.told(&record)
+            .of(&left, json!({ "id": record.id }))?
+            .print();
+        Ok(())
+    }
+
+    /// Refuses to take the place of a rollout that waits for a provider; a rollback does not ask.
+    pub(super) fn refuse_waiting(&self, before: &Before) -> Result<(), Failure> {
+        let kept = before.kept.as_ref().ok();
+        let Some(other) = kept.and_then(keeps_its_place) else {
+            return Ok(());
+        };
+        if self.kind == Kind::Rollback {
+            return Ok(());
+        }
+        let message = format!(
+            "{} ({}) is changing `{}` already{NOTHING_CHANGED}",
+            other.by,
+            other.what(),
+            self.stack.key
+        );
+        Err(Failure::new(Exit::Conflict, message)
+            .hint("it waits for a provider: look with `bluegreen rollout`"))
+    }
+
+    /// Hands it over to the providers.
+    async fn hand_over(&self, before: Before, record: Record) -> Result<(), Failure> {
+        if !before.provider_runs() {
+            let message = format!(
+                "no `bluegreen serve` reports to {}: nobody would run it{NOTHING_CHANGED}",
+                self.common.store
+            );
+            return Err(Failure::new(Exit::Failed, message).hint("start it, or leave out --detach"));
+        }
+        let mut session = before.session;
+        if let Err(cause) = hand_over(&mut session, &self.stack.key, &record).await {
+            let mut record = record;
+            let outcome = record.refused(cause);
+            return Err(self.told(&record).failure(&outcome));
+        }
+        if self.common.json {
+            print_json(&json!({
+                "exit": 0, "stack": self.name, "id": record.id, "to": record.request.goal(), "detached": true,
+            }));
+        } else {
+            talk_unless_quiet(
+                self.common,
+                &format!(
+                    "{}: {} is handed over to the providers: `bluegreen rollout` shows how far it is",
+                    self.name,
+                    record.what()
+                ),
+            );
+            print(&record.id);
         }
         Ok(())
     }
 
-    /// Sets the key if it is still what it was.
-    async fn set(
-        &self,
-        session: Option<Session>,
-        expected: &Reading,
-        from: Option<&Traffic>,
-    ) -> Result<(), Failure> {
-        let failed = |error| Failure::store(&self.common.store, &error, NOTHING_CHANGED);
-        let entry = self.entry(from, &self.to, self.why());
-        let mut session = match session {
-            Some(session) => session,
-            None => self
-                .common
-                .store
-                .connect(&self.stack.key)
-                .await
-                .map_err(failed)?,
-        };
-        let outcome = match session.set(&self.stack.key, expected, &entry).await {
-            Err(StoreError::Unknown(reason)) => self.look_for(&entry, reason).await?,
-            other => other.map_err(failed)?,
-        };
-        let Outcome::Conflict(reading) = outcome else {
-            return Ok(());
-        };
-        Err(Failure::new(
-            Exit::Conflict,
-            format!(
-                "somebody else changed `{}` meanwhile: it is {}; nothing was changed",
-                self.stack.key,
-                shown(&reading)
-            ),
-        )
-        .hint("look at `bluegreen history`, and flip again if that is what you want"))
-    }
-
-    /// Waits until every instance has it; their names, and how that is known.
-    async fn confirm(
-        &self,
-        done: &mut Done,
-        interrupt: &mut Interrupt,
-    ) -> Result<(Vec<String>, Proof), Failure> {
-        let deadline = done.began + self.common.timeout;
-        let without = BTreeSet::new();
-        let asker = &mut done.asker;
-        let waited = self.wait(None, &self.to, deadline, &without, asker, interrupt);
-        match waited.await {
-            Waited::Confirmed(instances, proof) => Ok((instances, proof)),
-            Waited::Late(late) => Err(self.not_confirmed(done, &late, interrupt).await),
-            Waited::Moved(reading) => Err(self.moved(&reading)),
-            Waited::StoreLost(reason) => Err(Failure::new(
-                Exit::Store,
-                format!(
-                    "`{}` was set to {}, but then the store could not be reached ({reason}): \
-                     whether every instance has it is not known",
-                    self.stack.key, self.to
-                ),
-            )
-            .hint("look with `bluegreen status`, once the store answers")),
-            Waited::Interrupted(late) => Err(Failure::new(
-                Exit::Unconfirmed,
-                format!(
-                    "interrupted: {} has the traffic, but not every instance has confirmed: {}",
-                    self.to,
-                    list(&late)
-                ),
-            )
-            .hint(format!(
-                "look with `bluegreen status`; `bluegreen rollback` goes back to {}",
-                text(done.from.as_ref())
-            ))),
+    /// Who tells what came of it.
+    pub(super) fn told<'a>(&'a self, record: &'a Record) -> Told<'a> {
+        Told {
+            common: self.common,
+            key: &self.stack.key,
+            record,
         }
-    }
-
-    /// Not every instance confirmed in time: goes back, unless told otherwise.
-    async fn not_confirmed(
-        &self,
-        done: &mut Done,
-        late: &[Late],
-        interrupt: &mut Interrupt,
-    ) -> Failure {
-        let back = Back {
-            exit: Exit::Unconfirmed,
-            what: format!(
-                "not every instance confirmed {} in {:?}: {}",
-                self.to,
-                self.common.timeout,
-                list(late)
-            ),
-            why: format!("{} was not confirmed in time by {}", self.to, names(late)),
-            without: late.iter().map(|late| late.name.clone()).collect(),
-        };
-        self.go_back(back, done, interrupt).await
-    }
-
-    /// Somebody else changed the key after this did.
-    pub(super) fn moved(&self, reading: &Reading) -> Failure {
-        Failure::new(
-            Exit::Conflict,
-            format!(
-                "somebody else has changed `{}` to {} meanwhile; that stands",
-                self.stack.key,
-                shown(reading)
-            ),
-        )
-        .hint("look at `bluegreen history`")
-    }
-
-    /// Whether a provider runs; one that has just been started gets the time for its first report.
-    async fn provider_runs(
-        &self,
-        session: &mut Session,
-        reports: &[Aged],
-    ) -> Result<bool, Failure> {
-        if reports.iter().any(Aged::runs) {
-            return Ok(true);
-        }
-        let until = Instant::now() + FIRST_REPORT.min(self.common.timeout);
-        while Instant::now() < until {
-            // Told at once, or seen at the next look.
-            tokio::time::timeout(LOOK_AGAIN, session.changed())
-                .await
-                .ok();
-            let reports = session.reports(&self.stack.key).await;
-            let reports = reports
-                .map_err(|error| Failure::store(&self.common.store, &error, NOTHING_CHANGED))?;
-            if reports.iter().any(Aged::runs) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Whether smoke tests of production are run after.
-    pub(super) fn checks_production(&self) -> bool {
-        let mut checks = self.stack.checks.iter();
-        !self.flags.no_wait && checks.any(|check| check.on_production)
-    }
-
-    fn why(&self) -> &str {
-        if self.flags.why.is_empty() {
-            self.default_why
-        } else {
-            &self.flags.why
-        }
-    }
-
-    pub(super) fn entry(&self, from: Option<&Traffic>, to: &Traffic, why: &str) -> Entry {
-        Entry {
-            at: Timestamp::now(),
-            from: from.map(ToString::to_string).unwrap_or_default(),
-            to: to.to_string(),
-            by: self.flags.author(),
-            why: why.to_owned(),
-        }
-    }
-
-    /// A write was not answered. It may still be done: looks whether it was.
-    async fn look_for(&self, entry: &Entry, reason: String) -> Result<Outcome, Failure> {
-        let until = Instant::now() + LOOK_FOR_WRITE.min(self.common.timeout);
-        while Instant::now() < until {
-            if let Ok(mut session) = self.common.store.connect(&self.stack.key).await
-                && let Ok(newest) = session.history(&self.stack.key, 1).await
-                && newest.first() == Some(entry)
-            {
-                return Ok(Outcome::Set);
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        Err(Failure::new(
-            Exit::Store,
-            format!(
-                "{reason}: whether `{}` was set to {} is not known; it may still be done",
-                self.stack.key, self.to
-            ),
-        )
-        .hint("look with `bluegreen status`, once the store answers"))
     }
 }
 
-/// A traffic that may not be known.
-pub(super) fn text(traffic: Option<&Traffic>) -> String {
-    traffic.map_or_else(|| "unknown".to_owned(), ToString::to_string)
+/// What the engine works with.
+pub(super) fn context<'a>(
+    common: &'a Common,
+    config: &'a Config,
+    name: &'a str,
+    stack: &'a Stack,
+    folder: &'a Path,
+    tell: &'a dyn Fn(Event<'_>),
+) -> Context<'a> {
+    Context {
+        store: &common.store,
+        config,
+        name,
+        stack,
+        folder,
+        tell,
+    }
 }
 
-/// A reading in words; garbage is shown shortened.
-pub fn shown(reading: &Reading) -> String {
-    match reading {
-        Reading::Missing => "gone".to_owned(),
-        Reading::WrongType(_) => "not a string".to_owned(),
-        Reading::TooLong(bytes) => format!("far too long ({bytes} bytes)"),
-        Reading::Value(value) => {
-            let text = String::from_utf8_lossy(&value[..value.len().min(40)]);
-            format!("`{}`", text.trim())
-        }
+/// Reads what is there before a change; what could not be read is noted.
+///
+/// # Errors
+///
+/// Where the store can't be reached.
+pub(super) async fn look(common: &Common, stack: &Stack) -> Result<Before, Failure> {
+    let before = before::read(&common.store, stack).await;
+    let before = before.map_err(|error| Failure::store(&common.store, &error, NOTHING_CHANGED))?;
+    note_unreadable(&stack.key, before.unreadable.as_ref());
+    Ok(before)
+}
+
+/// Notes that what the providers report can't be read, where that is so.
+pub(super) fn note_unreadable(key: &str, refusal: Option<&Refusal>) {
+    if let Some(refusal) = refusal {
+        talk(&format!(
+            "note: what the providers of `{key}` report can't be read: {refusal}"
+        ));
     }
+}
+
+/// The traffic in force.
+///
+/// # Errors
+///
+/// Where nobody knows it.
+pub(super) fn known_traffic<'a>(before: &'a Before, key: &str) -> Result<&'a Traffic, Failure> {
+    before.traffic.as_ref().ok_or_else(|| {
+        Failure::new(Exit::Failed, format!("it is not known which traffic is in force: the key `{key}` holds no traffic value"))
+            .hint("no provider runs and the history does not tell; name the color, as in `bluegreen flip blue`")
+    })
+}
+
+/// Whose traffic the key moves besides that of this stack, as a running provider says.
+pub(super) fn others(before: &Before, name: &str, key: &str) -> Option<String> {
+    let other = before.other_stack(name)?;
+    Some(format!(
+        "the key `{key}` moves the traffic of `{other}`, as a running provider says, and not only that of `{name}`"
+    ))
+}
+
+/// Refuses to change a key that somebody else's stack follows.
+///
+/// # Errors
+///
+/// Where a running provider serves the key under another name than this stack's.
+pub(super) fn is_of(before: &Before, name: &str, key: &str) -> Result<(), Failure> {
+    let Some(others) = others(before, name, key) else {
+        return Ok(());
+    };
+    let message = format!("refused: {others}{NOTHING_CHANGED}");
+    Err(Failure::new(Exit::Refused, message).hint(format!(
+        "one of the two stacks needs a key of its own in its config, such as `key: {name}`; where both are the same \
+         stack, they need one name"
+    )))
 }

@@ -3,22 +3,26 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::before::{Before, look};
-use super::care::{Care, talk_unless_quiet};
-use super::change::{Change, ChangeFlags, shown};
-use super::done::Said;
+use super::change::{Change, ChangeFlags, is_of, known_traffic, look};
 use super::down::{self, NotStopped};
 use super::flip::{CareFlags, named, other};
-use super::holder::Holder;
-use super::interrupt::Interrupt;
 use super::stage::{Stage, Undone, missing};
-use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, print};
+use super::told::Said;
+use super::{
+    Common, Exit, Failure, NOTHING_CHANGED, block_on, interrupt, print, talk_unless_quiet,
+};
 use crate::check::CommandLine;
 use crate::color::Color;
 use crate::config::Stack;
-use crate::lease::Lease;
+use crate::rollout::before::Before;
+use crate::rollout::engine::Left;
+use crate::rollout::interrupts::Interrupts;
+use crate::rollout::keeper::Keeper;
+use crate::rollout::outcome::{Cause, End, shown};
+use crate::rollout::record::Record;
+use crate::rollout::request::Kind;
 use crate::traffic::Traffic;
 
 /// Brings a color up, and moves the traffic to it with care.
@@ -74,17 +78,12 @@ impl Deploy {
         let color = self.color.as_deref();
         let color = color.map(|text| named(text, &stack.colors)).transpose()?;
         block_on(async {
-            let mut interrupt = Interrupt::listen()?;
-            let before = look(&common.store, stack).await?;
-            before.is_of(name, &stack.key)?;
+            let mut interrupt = interrupt::listen()?;
+            let before = look(common, stack).await?;
+            is_of(&before, name, &stack.key)?;
             let color = match color {
                 Some(color) => color,
-                None => other(&stack.colors, before.known_traffic(&stack.key)?)?,
-            };
-            let care = Care {
-                color: &color,
-                folder: &common.folder(),
-                bake: self.care.bake,
+                None => other(&stack.colors, known_traffic(&before, &stack.key)?)?,
             };
             let change = Change {
                 common,
@@ -92,14 +91,16 @@ impl Deploy {
                 name,
                 stack,
                 flags: &self.flags,
-                to: Traffic::all_to(color.clone()),
-                default_why: "deploy",
-                without_provider: false,
+                folder: &common.folder(),
+                kind: Kind::Deploy,
+                steps: vec![Traffic::all_to(color.clone())],
+                interval: Duration::ZERO,
+                bake: self.care.bake,
+                verifies,
             };
             let stages = Stages {
                 change: &change,
-                care: &care,
-                verifies,
+                color: &color,
                 up: up.of_color(&color),
                 down,
                 grace: self.grace,
@@ -107,11 +108,11 @@ impl Deploy {
             if self.flags.dry_run {
                 return stages.show(&before);
             }
-            let what = format!("deploy {color}");
-            let lease = Lease::new(self.flags.author(), what);
-            let holder = Holder::take(common, &stack.key, lease).await?;
-            let outcome = stages.run(&mut interrupt).await;
-            holder.release().await;
+            let record = change.record(&before);
+            // The color is still to be brought up, and perhaps another one stopped.
+            let mut keeper = change.keeper(&before, &record).lasting();
+            let outcome = stages.run(record, &mut keeper, &mut interrupt).await;
+            keeper.release().await;
             outcome?.print();
             Ok(())
         })
@@ -121,8 +122,7 @@ impl Deploy {
 /// A deployment, stage by stage.
 struct Stages<'a> {
     change: &'a Change<'a>,
-    care: &'a Care<'a>,
-    verifies: bool,
+    color: &'a Color,
     up: CommandLine,
     down: Option<&'a CommandLine>,
     grace: Duration,
@@ -131,12 +131,12 @@ struct Stages<'a> {
 impl Stages<'_> {
     /// Says what would be done.
     fn show(&self, before: &Before) -> Result<(), Failure> {
-        let traffic = before.known_traffic(&self.change.stack.key)?;
+        let traffic = known_traffic(before, &self.change.stack.key)?;
         self.refuse_busy(traffic)?;
         if !self.change.common.json {
             print(&format!("would run {}", self.up));
         }
-        self.change.show_plan(before, self.care());
+        self.change.show_plan(before);
         if let (Some(down), false) = (self.down, self.change.common.json) {
             for old in self.colors_of(traffic) {
                 print(&format!(
@@ -149,13 +149,21 @@ impl Stages<'_> {
         Ok(())
     }
 
-    async fn run(&self, interrupt: &mut Interrupt) -> Result<Said, Failure> {
+    async fn run(
+        &self,
+        mut record: Record,
+        keeper: &mut Keeper,
+        interrupt: &mut Interrupts,
+    ) -> Result<Said, Failure> {
         let Change { common, stack, .. } = self.change;
-        let color = self.care.color;
-        let before = look(&common.store, stack).await?;
-        let traffic = before.known_traffic(&stack.key)?.clone();
+        let color = self.color;
+        let before = self.change.look().await?;
+        let traffic = known_traffic(&before, &stack.key)?.clone();
         drop(before);
         self.refuse_busy(&traffic)?;
+        if let Err(cause) = keeper.begin(&record).await {
+            return Err(self.refused(record, cause));
+        }
         let began = Instant::now();
         let production = format!("production is as it was: {traffic} has the traffic");
         let within = stack.up_timeout.unwrap_or(common.timeout);
@@ -173,31 +181,39 @@ impl Stages<'_> {
                     (why, format!("{left}; mend it, and deploy again"))
                 }
             };
+            keeper
+                .end(&mut record, Cause::NotUp { why: why.clone() })
+                .await;
             return Err(Failure::new(Exit::Failed, format!("{why}; {production}")).hint(hint));
         }
         let up = began.elapsed();
         // Minutes may have passed.
-        let before = look(&common.store, stack).await?;
+        let before = self.change.look().await?;
         if before.traffic.as_ref() != Some(&traffic) {
-            return Err(Failure::new(
-                Exit::Conflict,
-                format!(
-                    "somebody else changed `{}` to {} while {color} was brought up; nothing was changed",
-                    stack.key,
-                    shown(&before.key.reading)
-                ),
-            )
-            .hint("look at `bluegreen history`"));
+            let found = shown(&before.key.reading);
+            let message = format!(
+                "somebody else changed `{}` to {found} while {color} was brought up; nothing was changed",
+                stack.key,
+            );
+            keeper.end(&mut record, Cause::Moved { found }).await;
+            return Err(Failure::new(Exit::Conflict, message).hint("look at `bluegreen history`"));
         }
         let began = Instant::now();
-        let done = self.change.make(before, self.care(), interrupt).await;
-        let done = done.map_err(|failure| match failure.exit {
+        record.is_up(before.key.at);
+        let (record, left) = self.change.make(before, record, keeper, interrupt).await?;
+        let flip = began.elapsed();
+        let told = self.change.told(&record);
+        let failed = |failure: Failure| {
+            match failure.exit {
             Exit::Refused | Exit::Failed | Exit::RolledBack => failure.hint(format!(
                 "{color} is left running: look at it with `bluegreen verify {color}`, mend it, and deploy again"
             )),
             _ => failure,
-        })?;
-        let flip = began.elapsed();
+        }
+        };
+        if !matches!(&left, Left::Ended(outcome) if outcome.end == End::Done) {
+            return told.of(&left, json!({})).map_err(failed);
+        }
         let began = Instant::now();
         for old in self.colors_of(&traffic) {
             if let Some(down) = self.down {
@@ -208,12 +224,14 @@ impl Stages<'_> {
         if self.down.is_some() {
             stages["down"] = began.elapsed().as_secs_f64().into();
         }
-        let more: Value = json!({ "stages": stages });
-        Ok(self.change.said(&done, more))
+        told.of(&left, json!({ "stages": stages }))
     }
 
-    fn care(&self) -> Option<&Care<'_>> {
-        self.verifies.then_some(self.care)
+    /// It ended before the color was brought up.
+    fn refused(&self, mut record: Record, cause: Cause) -> Failure {
+        let outcome = record.refused(cause);
+        let told = self.change.told(&record);
+        told.failure(&outcome)
     }
 
     /// The colors that have some of this traffic.
@@ -228,7 +246,7 @@ impl Stages<'_> {
 
     /// A color that has traffic would be interrupted by being brought up anew.
     fn refuse_busy(&self, traffic: &Traffic) -> Result<(), Failure> {
-        let color = self.care.color;
+        let color = self.color;
         if traffic.weight(color) == 0 {
             return Ok(());
         }
@@ -245,10 +263,10 @@ impl Stages<'_> {
         &self,
         old: &Color,
         down: &CommandLine,
-        interrupt: &mut Interrupt,
+        interrupt: &mut Interrupts,
     ) -> Result<(), Failure> {
         let Change { common, stack, .. } = self.change;
-        let color = self.care.color;
+        let color = self.color;
         talk_unless_quiet(common, &format!("{old} is stopped in {:?}", self.grace));
         tokio::select! {
             () = tokio::time::sleep(self.grace) => {}
@@ -288,7 +306,7 @@ impl Stages<'_> {
         Stage {
             common: self.change.common,
             stack: self.change.name,
-            folder: self.care.folder,
+            folder: self.change.folder,
             key,
             color,
             line,

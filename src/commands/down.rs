@@ -5,17 +5,19 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 
-use super::before;
 use super::flip::named;
 use super::holder::Holder;
-use super::interrupt::Interrupt;
 use super::stage::{Stage, Undone, missing};
-use super::wait::{LOOK_AGAIN, Standing, list, look};
-use super::{Common, Exit, Failure, block_on, print, print_json};
+use super::{Common, Exit, Failure, block_on, interrupt, print, print_json};
 use crate::color::Color;
 use crate::config::Stack;
 use crate::history::{self, author};
 use crate::lease::Lease;
+use crate::registry::first_few;
+use crate::rollout::before;
+use crate::rollout::confirm::LOOK_AGAIN;
+use crate::rollout::interrupts::Interrupts;
+use crate::rollout::standing::{Standing, look};
 
 /// How long is waited for those who have not come to the traffic in force: a change has just been made, or is made to
 /// the config.
@@ -67,7 +69,7 @@ impl Down {
                 return Ok(());
             }
             let line = line.ok_or_else(|| missing(name, "down"))?;
-            let mut interrupt = Interrupt::listen()?;
+            let mut interrupt = interrupt::listen()?;
             let stage = Stage {
                 common,
                 stack: name,
@@ -130,7 +132,7 @@ impl NotStopped {
 pub(super) async fn stop(
     stage: &Stage<'_>,
     stack: &Stack,
-    interrupt: &mut Interrupt,
+    interrupt: &mut Interrupts,
 ) -> Result<(), NotStopped> {
     let Stage { common, color, .. } = *stage;
     refuse_busy(common, stack, color).await?;
@@ -200,7 +202,7 @@ async fn refuse_busy(common: &Common, stack: &Stack, color: &Color) -> Result<()
                 return Err(NotStopped::Busy(refused(why, status)));
             }
             Standing::Lacks(late) if Instant::now() >= until => {
-                let late = list(&late);
+                let late = first_few(late.iter());
                 let why = format!(
                     "{traffic} has the traffic, but {color} may still get requests: {late}"
                 );

@@ -3,17 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::json;
 
-use super::before::look;
-use super::care::Care;
-use super::change::{Change, ChangeFlags};
-use super::holder::Holder;
-use super::interrupt::Interrupt;
-use super::{Common, Exit, Failure, block_on};
+use super::change::{Change, ChangeFlags, is_of, known_traffic, look};
+use super::{Common, Exit, Failure, block_on, interrupt};
 use crate::color::Color;
 use crate::config::Stack;
-use crate::lease::Lease;
+use crate::rollout::request::Kind;
 use crate::traffic::Traffic;
 
 /// Moves all the traffic of a stack to one color, with care.
@@ -94,54 +89,27 @@ impl Flip {
         let verifies = care.verifies(&flags, stack)?;
         let named = color.map(|text| named(&text, &stack.colors)).transpose()?;
         block_on(async {
-            let mut interrupt = Interrupt::listen()?;
-            let holder = match flags.dry_run {
-                true => None,
-                false => {
-                    let to = named.as_ref().map_or("the other color", Color::as_str);
-                    let lease = Lease::new(flags.author(), format!("flip to {to}"));
-                    Some(Holder::take(common, &stack.key, lease).await?)
-                }
+            let mut interrupt = interrupt::listen()?;
+            let before = look(common, stack).await?;
+            is_of(&before, name, &stack.key)?;
+            let color = match named {
+                Some(color) => color,
+                None => other(&stack.colors, known_traffic(&before, &stack.key)?)?,
             };
-            let outcome = async {
-                let before = look(&common.store, stack).await?;
-                before.is_of(name, &stack.key)?;
-                let color = match named {
-                    Some(color) => color,
-                    None => other(&stack.colors, before.known_traffic(&stack.key)?)?,
-                };
-                let change = Change {
-                    common,
-                    config: &config,
-                    name,
-                    stack,
-                    flags: &flags,
-                    to: Traffic::all_to(color.clone()),
-                    default_why: "",
-                    without_provider: false,
-                };
-                let care = Care {
-                    color: &color,
-                    folder: &common.folder(),
-                    bake: care.bake,
-                };
-                let care = verifies.then_some(&care);
-                if flags.dry_run {
-                    change.show_plan(&before, care);
-                    return Ok(None);
-                }
-                let done = change.make(before, care, &mut interrupt).await?;
-                Ok(Some(change.said(&done, json!({}))))
+            let change = Change {
+                common,
+                config: &config,
+                name,
+                stack,
+                flags: &flags,
+                folder: &common.folder(),
+                kind: Kind::Flip,
+                steps: vec![Traffic::all_to(color)],
+                interval: Duration::ZERO,
+                bake: care.bake,
+                verifies,
             };
-            let outcome = outcome.await;
-            if let Some(holder) = holder {
-                holder.release().await;
-            }
-            // Only now: it may not come through, and what was done stands.
-            if let Some(said) = outcome? {
-                said.print();
-            }
-            Ok(())
+            change.carry_out(before, &mut interrupt).await
         })
     }
 }

@@ -1,62 +1,50 @@
 //! Ctrl-C, SIGTERM, and SIGHUP, which a terminal sends when it closes: a command that changes something ends in a known
 //! state, and says which.
 
-use futures_util::FutureExt;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::{Exit, Failure};
+use crate::rollout::interrupts::Interrupts;
 
 /// Hears them from now on; the process does not end by them any more.
-pub struct Interrupt {
-    interrupt: Signal,
-    terminate: Signal,
-    /// None where whoever started this has it ignored, as `nohup` does.
-    hangup: Option<Signal>,
-}
-
-impl Interrupt {
-    /// Begins to listen.
-    ///
-    /// # Errors
-    ///
-    /// Where the system does not let it.
-    pub fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            let failed = |error| {
-                let message =
-                    format!("signals can't be listened for: {error}; nothing was changed");
-                Failure::new(Exit::Failed, message)
+///
+/// # Errors
+///
+/// Where the system does not let it.
+pub(super) fn listen() -> Result<Interrupts, Failure> {
+    let listen = |kind| {
+        let failed = |error| {
+            let message = format!("signals can't be listened for: {error}; nothing was changed");
+            Failure::new(Exit::Failed, message)
+        };
+        signal(kind).map_err(failed)
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    // None where whoever started this has it ignored, as `nohup` does.
+    let hangup = !ignores_hangup(&status);
+    let mut hangup = hangup.then(|| listen(SignalKind::hangup())).transpose()?;
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            let hung_up = async {
+                match &mut hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
             };
-            signal(kind).map_err(failed)
-        };
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let hangup = !ignores_hangup(&status);
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hangup: hangup.then(|| listen(SignalKind::hangup())).transpose()?,
-        })
-    }
-
-    /// Whether one has come already.
-    pub fn has_come(&mut self) -> bool {
-        self.received().now_or_never().is_some()
-    }
-
-    /// Waits for the next one.
-    pub async fn received(&mut self) {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hung_up => {}
             }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = hangup => {}
+            // One that waits to be heard is enough.
+            sender.try_send(()).ok();
         }
-    }
+    });
+    Ok(Interrupts::new(receiver))
 }
 
 /// Whether a process with this `/proc/PID/status` ignores SIGHUP (proc(5), `SigIgn`: a mask, of which signal 1 is the

@@ -1,37 +1,35 @@
 //! The commands, one file each.
 
-mod applied;
-mod attempts;
-pub mod back;
-pub mod before;
 pub mod board;
-pub mod care;
-pub mod change;
+mod change;
 pub mod check;
 pub mod completions;
 pub mod deploy;
-pub mod done;
 pub mod down;
 pub mod flip;
+mod follow;
 pub mod healthcheck;
 pub mod history;
 pub mod holder;
 pub mod init;
 pub mod interrupt;
+mod observer;
 pub mod plan;
 mod print;
 pub mod progress;
+pub mod ramp;
 pub mod render;
 pub mod rollback;
+pub mod rollout;
 pub mod schema;
 pub mod serve;
+pub mod shift;
 mod stage;
 pub mod status;
+mod told;
 pub mod usage;
 pub mod verify;
 mod view;
-pub mod wait;
-mod watch;
 mod wrong;
 
 use std::ffi::OsStr;
@@ -82,6 +80,9 @@ enum Command {
     Serve(serve::Serve),
     Flip(flip::Flip),
     Rollback(rollback::Rollback),
+    Shift(shift::Shift),
+    Ramp(ramp::Ramp),
+    Rollout(rollout::Rollout),
     Verify(verify::Verify),
     Deploy(deploy::Deploy),
     Down(down::Down),
@@ -159,6 +160,13 @@ impl TypedValueParser for StoreParser {
             let message = format!("--store, or BLUEGREEN_STORE: {error}\n");
             clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
         })
+    }
+}
+
+/// Says something that is not worth a line where one asked for silence.
+fn talk_unless_quiet(common: &Common, text: &str) {
+    if !common.quiet && !common.json {
+        talk(text);
     }
 }
 
@@ -260,6 +268,9 @@ impl Arguments {
             Command::Serve(command) => command.run(&common),
             Command::Flip(command) => command.run(&common),
             Command::Rollback(command) => command.run(&common),
+            Command::Shift(command) => command.run(&common),
+            Command::Ramp(command) => command.run(&common),
+            Command::Rollout(command) => command.run(&common),
             Command::Verify(command) => command.run(&common),
             Command::Deploy(command) => command.run(&common),
             Command::Down(command) => command.run(&common),

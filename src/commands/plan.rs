@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::before::Before;
-use super::care::Care;
-use super::change::{Change, text};
+use super::change::Change;
 use super::{print, print_json};
 use crate::document::{self, MARKER_ROUTER};
 use crate::registry::{first_few, fleet};
+use crate::rollout::before::Before;
 use crate::traffic::Traffic;
 
 impl Change<'_> {
     /// Says what would be done.
-    pub(super) fn show_plan(&self, before: &Before, care: Option<&Care<'_>>) {
+    pub(super) fn show_plan(&self, before: &Before) {
         let (from, reports) = (before.traffic.as_ref(), &before.reports);
         let render = |traffic: &Traffic| {
             let of_stacks = [(self.name.to_owned(), traffic.clone())].into();
@@ -28,29 +27,29 @@ impl Change<'_> {
             leaves.retain(|leaf| !leaf.contains(MARKER_ROUTER));
             leaves
         };
-        let (old, new) = (from.map(render).unwrap_or_default(), render(&self.to));
+        let (old, new) = (from.map(render).unwrap_or_default(), render(self.to()));
         let instances = fleet(reports);
         let counted = instances.iter().filter(|seen| seen.is_waited_for());
         let waited_for: Vec<_> = counted.map(|seen| &*seen.instance.id).collect();
         if self.common.json {
             print_json(&json!({
-                "stack": self.name, "from": from.map(ToString::to_string), "to": self.to.to_string(), "dryRun": true,
+                "stack": self.name, "from": from.map(ToString::to_string), "to": self.to().to_string(), "dryRun": true,
                 "removed": old.difference(&new).collect::<Vec<_>>(),
                 "added": new.difference(&old).collect::<Vec<_>>(),
-                "instances": waited_for, "verifies": care.is_some(),
-                "bakeSeconds": care.map(|care| care.bake.as_secs_f64()),
+                "instances": waited_for, "verifies": self.verifies,
+                "bakeSeconds": self.verifies.then_some(self.bake.as_secs_f64()),
             }));
             return;
         }
         print(&format!(
             "{}: would change {} to {} (key `{}`)",
             self.name,
-            text(from),
-            self.to,
+            from.map_or_else(|| "unknown".to_owned(), ToString::to_string),
+            self.to(),
             self.stack.key
         ));
-        if let Some(care) = care {
-            print(&format!("would verify {} before", care.color));
+        if self.verifies {
+            print(&format!("would verify {} before", self.to()));
         }
         for line in old.difference(&new) {
             print(&format!("- {line}"));
@@ -64,8 +63,8 @@ impl Change<'_> {
             first_few(waited_for.iter())
         };
         print(&format!("would wait for {whom}"));
-        if let Some(care) = care {
-            let bake = match care.bake {
+        if self.verifies {
+            let bake = match self.bake {
                 Duration::ZERO => String::new(),
                 time => format!(", and watch it for {time:?}"),
             };

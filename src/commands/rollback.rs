@@ -1,17 +1,16 @@
 //! `rollback`.
 
+use std::time::Duration;
+
 use clap::Args;
 use futures_util::future::{join, join_all};
-use serde_json::json;
 
-use super::before::look;
-use super::care::talk_unless_quiet;
-use super::change::{Change, ChangeFlags};
-use super::interrupt::Interrupt;
-use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, talk};
+use super::change::{Change, ChangeFlags, is_of, known_traffic, look, others};
+use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, interrupt, talk, talk_unless_quiet};
 use crate::color::Color;
 use crate::config::{Service, Stack};
 use crate::history;
+use crate::rollout::request::Kind;
 use crate::traffic::{Traffic, is_same};
 use crate::verify::presence;
 
@@ -43,16 +42,16 @@ impl Rollback {
         let config = common.load()?;
         let (name, stack) = common.stack(&config)?;
         block_on(async {
-            let mut before = look(&common.store, stack).await?;
-            match before.others(name, &stack.key) {
+            let mut before = look(common, stack).await?;
+            match others(&before, name, &stack.key) {
                 // Who has to go back can't wait until somebody else has mended his config.
                 Some(others) if before.serves(name) => talk(&format!("note: {others}")),
-                _ => before.is_of(name, &stack.key)?,
+                _ => is_of(&before, name, &stack.key)?,
             }
             let entries = before.session.history(&stack.key, history::KEPT).await;
             let entries =
                 entries.map_err(|error| Failure::store(&common.store, &error, NOTHING_CHANGED))?;
-            let now = before.known_traffic(&stack.key)?.clone();
+            let now = known_traffic(&before, &stack.key)?.clone();
             if let Some(newest) = entries.first()
                 && newest.went_back()
                 && is_same(&newest.to, &now.to_string())
@@ -98,18 +97,15 @@ impl Rollback {
                 name,
                 stack,
                 flags: &flags,
-                to,
-                default_why: "rollback",
-                without_provider: true,
+                folder: &common.folder(),
+                kind: Kind::Rollback,
+                steps: vec![to],
+                interval: Duration::ZERO,
+                bake: Duration::ZERO,
+                verifies: false,
             };
-            if flags.dry_run {
-                change.show_plan(&before, None);
-                return Ok(());
-            }
-            let mut interrupt = Interrupt::listen()?;
-            let done = change.make(before, None, &mut interrupt).await?;
-            change.said(&done, json!({})).print();
-            Ok(())
+            let mut interrupt = interrupt::listen()?;
+            change.carry_out(before, &mut interrupt).await
         })
     }
 }

@@ -98,6 +98,9 @@ pub struct Serve {
         requires = "tls_cert"
     )]
     tls_client_ca: Option<PathBuf>,
+    /// Carry on no rollout: neither one that was handed over, nor one whose runner is gone
+    #[arg(long, env = "BLUEGREEN_NO_ROLLOUTS", value_parser = crate::flag::parse)]
+    no_rollouts: bool,
     /// The form of the log
     #[arg(
         long,
@@ -127,6 +130,7 @@ impl Serve {
             tls_cert,
             tls_key,
             tls_client_ca,
+            no_rollouts,
             log_format,
         } = self;
         log::init(
@@ -159,6 +163,7 @@ impl Serve {
             hold,
             access,
             tls,
+            rollouts: (!no_rollouts).then(|| common.folder()),
         };
         let failed = |error: std::io::Error| Failure::new(Exit::Failed, error.to_string());
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -4,12 +4,11 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::care::talk_unless_quiet;
-use super::interrupt::Interrupt;
-use super::{Common, Exit, Failure};
+use super::{Common, Exit, Failure, talk_unless_quiet};
 use crate::check::CommandLine;
 use crate::color::Color;
 use crate::command::{END_WITHIN, Running};
+use crate::rollout::interrupts::Interrupts;
 use crate::verify::report::time;
 
 /// The config does not have this command.
@@ -54,7 +53,7 @@ pub(super) enum Undone {
 
 impl Stage<'_> {
     /// Runs it; what it prints goes to stderr. Where it is cut off, all that it has started ends with it.
-    pub(super) async fn run(&self, interrupt: &mut Interrupt) -> Result<(), Undone> {
+    pub(super) async fn run(&self, interrupt: &mut Interrupts) -> Result<(), Undone> {
         let Self {
             common,
             key,

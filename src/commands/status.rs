@@ -7,10 +7,11 @@ use clap::Args;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::before;
+use super::change::note_unreadable;
 use super::view::View;
 use super::{Common, Exit, Failure, block_on, print_json, print_json_line, print_lines};
 use crate::config::Config;
+use crate::rollout::before;
 use crate::store::{Session, StoreError};
 use crate::verify::health;
 
@@ -87,7 +88,8 @@ async fn read<'a>(
         .filter(|(name, _)| only.is_none_or(|only| only == *name))
     {
         let key = session.read_one(&stack.key).await?;
-        let reports = before::reports(session, &stack.key).await?;
+        let (reports, unreadable) = before::reports(session, &stack.key).await?;
+        note_unreadable(&stack.key, unreadable.as_ref());
         let looks = stack
             .colors
             .iter()

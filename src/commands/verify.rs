@@ -5,14 +5,13 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
-use super::before;
 use super::board::{Board, Lines};
-use super::interrupt::Interrupt;
-use super::wait::{Standing, list, look};
-use super::{Common, Exit, Failure, block_on, print_json};
+use super::change::{known_traffic, look as look_before};
+use super::{Common, Exit, Failure, block_on, interrupt, print_json};
 use crate::color::Color;
 use crate::config::Stack;
 use crate::registry::first_few;
+use crate::rollout::standing::{Standing, look};
 use crate::traffic::Traffic;
 use crate::verify;
 use crate::verify::measure::{Limits, Pauses, Told, measure};
@@ -63,7 +62,7 @@ impl Verify {
             return Err(Failure::new(Exit::Usage, message).hint(hint));
         }
         let report = block_on(async {
-            let mut interrupt = Interrupt::listen()?;
+            let mut interrupt = interrupt::listen()?;
             let report = async {
                 match color {
                     Some(color) => Ok(verify.color(color, limits).await),
@@ -121,8 +120,8 @@ async fn production(
     verify: &verify::Verify<'_>,
     limits: Limits,
 ) -> Result<Report, Failure> {
-    let before = before::look(&common.store, verify.stack).await?;
-    let traffic = before.known_traffic(&verify.stack.key)?.clone();
+    let before = look_before(common, verify.stack).await?;
+    let traffic = known_traffic(&before, &verify.stack.key)?.clone();
     let (instances, routers, report) = futures_util::future::join3(
         instances(common, verify.stack, &traffic, limits, verify.tell),
         verify.routers(&common.store, limits),
@@ -151,9 +150,10 @@ async fn instances(
             "{traffic} is with {}",
             first_few(having.names.iter())
         )),
-        Ok(Standing::Lacks(late)) => {
-            Outcome::Failed(format!("{traffic} is not confirmed by {}", list(&late)))
-        }
+        Ok(Standing::Lacks(late)) => Outcome::Failed(format!(
+            "{traffic} is not confirmed by {}",
+            first_few(late.iter())
+        )),
         Ok(Standing::Moved(_)) => Outcome::Failed(format!(
             "the traffic was changed meanwhile: it is {traffic} no more"
         )),

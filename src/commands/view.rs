@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::before::in_force;
-use super::change::shown;
 use crate::color::Color;
 use crate::config::Stack;
 use crate::history::Recorded;
 use crate::registry::{Aged, DisabledRouter, Instance, Routers, fleet};
+use crate::rollout::before::in_force;
+use crate::rollout::outcome::shown;
 use crate::store::{KeyState, Reading};
 use crate::traffic::{Traffic, is_same};
 

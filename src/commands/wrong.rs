@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::view::View;
-use super::wait::{Late, Standing, standing};
 use crate::registry::fleet;
+use crate::rollout::outcome::Late;
+use crate::rollout::standing::{Standing, standing};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug)]

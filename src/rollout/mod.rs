@@ -1,5 +1,38 @@
-//! Rollouts: changes of the traffic with care.
+//! The rollout engine: a change of traffic with care, whoever asks for it and wherever it runs.
+//!
+//! - [`request`]: what is asked for; [`record`]: what is kept of it in the store, with how far it has come;
+//! - [`plan`]: what comes next, by what has happened: pure;
+//! - [`engine`]: does what the plan says, keeps the record, and hears what others want meanwhile; [`keeper`] writes the
+//!   record in one step with the key and the lease; [`act`] is what takes its time;
+//! - [`before`]: what is there before; [`ready`]: whether the colors are; [`confirm`]: the wait for the instances, by
+//!   [`standing`] and [`applied`]; [`watch`]: production after the change, by its answers and its figures
+//!   ([`analysis`]); [`way_back`] and its [`attempts`];
+//! - [`hook`]: what the operator runs beside it; [`freeze`]: when nothing is to be changed;
+//! - [`remote`]: a rollout that runs elsewhere; [`adopt`]: one that nobody runs;
+//! - [`outcome`]: what came of it; [`event`]: what happens meanwhile, for whoever looks on.
+//!
+//! It knows nothing of terminals: words, exit codes and JSON are made of outcomes and events where they are shown.
 
+pub mod act;
+pub mod adopt;
 pub mod analysis;
+pub mod applied;
+pub mod attempts;
+pub mod before;
+pub mod confirm;
+pub mod context;
+pub mod engine;
+pub mod event;
 pub mod freeze;
 pub mod hook;
+pub mod interrupts;
+pub mod keeper;
+pub mod outcome;
+pub mod plan;
+pub mod ready;
+pub mod record;
+pub mod remote;
+pub mod request;
+pub mod standing;
+pub mod watch;
+pub mod way_back;

@@ -11,12 +11,14 @@
 //! - [`routers`]: asking an instance which routers it has disabled;
 //! - [`guard`]: looking at the servers of what a plain `SET` gives more traffic;
 //! - [`reporter`]: telling the store of the fleet, and of changes from outside;
+//! - [`adopter`]: carrying on the rollouts that nobody runs;
 //! - [`reload`]: taking over a changed config file;
 //! - [`api`]: stacks looked at and changed from elsewhere;
 //! - [`renewed`]: taking over files that are replaced, such as the certificate;
 //! - [`access`], [`status`], [`metrics`]: who may look, and what there is to see.
 
 pub mod access;
+pub mod adopter;
 pub mod api;
 pub mod connections;
 pub mod fleet;
@@ -74,6 +76,8 @@ pub struct Settings {
     pub access: Access,
     /// TLS, where the endpoint speaks it.
     pub tls: Option<Arc<Renewed<TlsAcceptor>>>,
+    /// The folder in which commands of the config run, where it carries on the rollouts that nobody runs.
+    pub rollouts: Option<PathBuf>,
 }
 
 /// What the parts of a running provider share.
@@ -124,6 +128,7 @@ pub async fn run(
         hold,
         access,
         tls,
+        rollouts,
     } = settings;
     let address = listener.local_addr()?;
     let certificate = certificate_for(&config, &state_dir)?;
@@ -163,6 +168,9 @@ pub async fn run(
     background.spawn(guard::watch(Arc::clone(&state), writer.held(), seen_sender));
     background.spawn(marker::ask_all(Arc::clone(&shared)));
     background.spawn(routers::watch(Arc::clone(&shared)));
+    if let Some(folder) = rollouts {
+        background.spawn(adopter::adopt_all(Arc::clone(&shared), folder));
+    }
     background.spawn(reload::watch(
         config_path,
         state_dir,

@@ -1,23 +1,10 @@
-//! A flip that is killed: the key says how far it had come, and the next one goes on from there.
+//! A flip whose runner is killed: a provider carries it on from its stage, by the same rules.
 
 use std::time::Instant;
 
 use super::site::Site;
 use crate::support::load;
 use crate::support::stack::HOSTS;
-
-/// The next flip is refused while the lease of the killed one lasts, and succeeds once it has run out.
-async fn next_flip_succeeds(site: &Site, says: &str) {
-    let refused = site.flip(&[]).code(7).stderr("flip to green");
-    refused
-        .stderr("`bluegreen rollback` goes back at once")
-        .run()
-        .await;
-    site.lease_runs_out().await;
-    site.flip(&[]).stdout(says).run().await;
-    assert_eq!(site.key().await, "green");
-    site.is_free().await;
-}
 
 async fn all_is_well(load: load::Running, color: &str) {
     let returned = Instant::now();
@@ -27,8 +14,17 @@ async fn all_is_well(load: load::Running, color: &str) {
     report.assert_all(returned, color);
 }
 
+/// While the lease of the killed one lasts, and while a provider carries it on, another flip is refused.
+async fn another_flip_is_refused(site: &Site) {
+    let refused = site.flip(&[]).code(7).stderr("flip to green");
+    refused
+        .stderr("`bluegreen rollback` goes back at once")
+        .run()
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_while_it_verifies_it_has_changed_nothing() {
+async fn killed_while_it_verifies_it_is_verified_and_made_by_a_provider() {
     let mut site = Site::start().await;
     let load = site.load().await;
     site.services[0].stop("green").await;
@@ -40,13 +36,17 @@ async fn killed_while_it_verifies_it_has_changed_nothing() {
     assert!(site.is_leased().await);
     let back = site.command(&["rollback"]).code(1);
     back.stderr("the history is empty").run().await;
+    another_flip_is_refused(&site).await;
     site.services[0].restart("green").await;
-    next_flip_succeeds(&site, "blue → green").await;
+    let record = site.rollout_ends().await;
+    assert_eq!(record["outcome"]["end"], "done", "{record}");
+    assert_eq!(site.key().await, "green");
+    assert_eq!(site.moves().await, ["green"]);
     all_is_well(load, "green").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_while_it_waits_the_key_is_set_and_the_next_flip_confirms_it() {
+async fn killed_while_it_waits_the_change_is_confirmed_by_a_provider() {
     let site = Site::without_marker().await;
     let second = site.second_traefik().await;
     let load = site.load().await;
@@ -55,9 +55,12 @@ async fn killed_while_it_waits_the_key_is_set_and_the_next_flip_confirms_it() {
     run.says("waiting for edge-2").await;
     run.kill();
     assert_eq!(site.key().await, "green");
-    assert_eq!(site.moves().await, ["green"]);
+    another_flip_is_refused(&site).await;
     second.cont();
-    next_flip_succeeds(&site, "green already has the traffic").await;
+    let record = site.rollout_ends().await;
+    assert_eq!(record["outcome"]["end"], "done", "{record}");
+    assert_eq!(record["outcome"]["confirmed"]["count"], 2, "{record}");
+    assert_eq!(site.moves().await, ["green"]);
     second.wait_for(HOSTS[0], "green").await;
     all_is_well(load, "green").await;
 }
@@ -77,20 +80,39 @@ async fn killed_while_it_waits_it_can_be_rolled_back_at_once() {
     assert_eq!(site.key().await, "blue");
     assert_eq!(site.moves().await, ["blue", "green"]);
     second.wait_for(HOSTS[0], "blue").await;
-    next_flip_succeeds(&site, "blue → green").await;
+    site.flip(&[]).stdout("blue → green").run().await;
+    site.is_free().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_while_it_bakes_green_keeps_the_traffic_and_the_next_flip_verifies_it() {
+async fn killed_while_it_bakes_a_provider_watches_the_bake_to_its_end() {
     let site = Site::start().await;
     let load = site.load().await;
-    let run = site.flip(&["--bake", "10m"]).start();
+    let run = site.flip(&["--bake", "12s"]).start();
     run.says("watching production").await;
     run.kill();
     assert_eq!(site.key().await, "green");
-    next_flip_succeeds(&site, "green already has the traffic").await;
+    another_flip_is_refused(&site).await;
+    let record = site.rollout_ends().await;
+    assert_eq!(record["outcome"]["end"], "done", "{record}");
+    let runner = record["runner"]["name"].as_str().unwrap_or_default();
+    assert!(!runner.contains('@'), "a provider ended it: {record}");
     assert_eq!(site.moves().await, ["green"]);
     all_is_well(load, "green").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_it_bakes_a_production_that_breaks_goes_back() {
+    let site = Site::start().await;
+    let run = site.flip(&["--bake", "10m"]).start();
+    run.says("watching production").await;
+    run.kill();
+    site.services[0].set_status_in_public("green", 500);
+    let record = site.rollout_ends().await;
+    assert_eq!(record["outcome"]["end"], "rolledBack", "{record}");
+    assert_eq!(record["outcome"]["cause"]["what"], "productionFails");
+    assert_eq!(site.key().await, "blue");
+    site.traefik.wait_for(HOSTS[0], "blue").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -90,13 +90,11 @@ async fn a_flip_that_slept_longer_than_its_lease_changes_nothing_after_somebody_
     let load = site.load().await;
     site.services[0].stop("green").await;
     let run = site.flip(&[]).code(7);
-    let run = run
-        .stderr("somebody else changed `active` meanwhile")
-        .start();
+    let run = run.stderr(" meanwhile").stderr("nothing").start();
     run.says("waiting for health api").await;
     run.signal("STOP");
     site.services[0].restart("green").await;
-    site.lease_runs_out().await;
+    site.rollout_ends().await;
     let other = site.flip(&["--bake", "10m"]).code(5).start();
     other.says("watching production").await;
     run.signal("CONT");

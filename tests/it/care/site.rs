@@ -167,16 +167,18 @@ impl Site {
         assert_eq!(lease, "", "the lease is still there");
     }
 
-    /// Waits until a lease that nobody gave back has run out.
-    pub(crate) async fn lease_runs_out(&self) {
-        eventually("the lease runs out", Duration::from_secs(10), async || {
-            if self.is_leased().await {
-                Err("it is there")
+    /// Waits until a rollout whose runner is gone has been brought to its end by a provider; gives its record.
+    pub(crate) async fn rollout_ends(&self) -> Value {
+        eventually("the rollout ends", Duration::from_secs(30), async || {
+            let record = self.redis.cli(&["GET", "{active}:rollout"]).await;
+            let record: Value = serde_json::from_str(&record).unwrap_or_default();
+            if record["outcome"].is_null() || self.is_leased().await {
+                Err(record.to_string())
             } else {
-                Ok(())
+                Ok(record)
             }
         })
-        .await;
+        .await
     }
 
     /// Nothing was changed: not the key, which was never set, nor the history; green got no traffic; nobody holds the

@@ -6,37 +6,14 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::wait::Having;
+use super::outcome::Proof;
+use super::standing::Having;
 use crate::registry::{Aged, revisions};
 use crate::verify::routes_by;
 
 /// For how long a production is asked that answers neither for the new document nor for the one before: something in
 /// front of it may take the question, or its Traefik may just be changing from the one to the other.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// What is known of the instances that have confirmed a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Proof {
-    /// Each of them routes by it.
-    Everywhere,
-    /// The one at production does.
-    AtProduction,
-    /// Nothing more: the config does not say where production is.
-    NoProduction,
-    /// Nothing more: production does not answer for the marker.
-    NoAnswer,
-}
-
-impl Proof {
-    /// Who is known to route by it, in a word.
-    pub(super) fn word(self) -> Option<&'static str> {
-        match self {
-            Self::Everywhere => Some("everywhere"),
-            Self::AtProduction => Some("production"),
-            Self::NoProduction | Self::NoAnswer => None,
-        }
-    }
-}
 
 /// What production answers for its marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use crate::store::{Reading, StoreError};
+use crate::store::Reading;
 
 /// What came of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,16 +29,6 @@ pub(super) enum NotWritten {
     Refused(String),
     /// The store can't be reached.
     Away(String),
-}
-
-impl From<StoreError> for Attempt {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Refused(refusal) => Self::NotWritten(NotWritten::Refused(refusal.reason)),
-            StoreError::Unreachable(why) => Self::NotWritten(NotWritten::Away(why)),
-            StoreError::Unknown(why) => Self::Unanswered(why),
-        }
-    }
 }
 
 /// What is done next.
@@ -80,11 +70,6 @@ impl Attempts {
             until,
             unanswered: None,
         }
-    }
-
-    /// Whether one of them may have been done although it was not answered.
-    pub(super) fn is_any_unanswered(&self) -> bool {
-        self.unanswered.is_some()
     }
 
     /// There is to be none after the next one.

@@ -1,0 +1,229 @@
+//! Carries on the rollouts that nobody runs: those that were handed over, and those whose runner is gone.
+//!
+//! The store tells of each change of a record or a lease. Only while a record has not ended is its lease looked at again:
+//! one that runs out tells nobody.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+use super::Shared;
+use crate::config::Config;
+use crate::rollout::adopt::adopt;
+use crate::rollout::context::Context;
+use crate::rollout::engine::Left;
+use crate::rollout::event::Event;
+use crate::rollout::interrupts::Interrupts;
+use crate::rollout::record::Record;
+use crate::rollout::remote::is_abandoned;
+use crate::store::{Changed, StoreError};
+
+/// How often the lease of a rollout that has not ended is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How long after a store that could not be reached the next attempt is made.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// The rollouts that run here: each on a thread of its own, because what it verifies is not made to move between them.
+type Runs = JoinSet<String>;
+
+/// Carries them on, for ever. `folder` is that of the config, in which its commands run.
+pub(super) async fn adopt_all(shared: Arc<Shared>, folder: PathBuf) {
+    let mut running = BTreeSet::new();
+    let mut runs = Runs::new();
+    loop {
+        if let Err(error) = look(&shared, &folder, &mut running, &mut runs).await {
+            tracing::debug!(%error, "the rollouts can't be read");
+            tokio::time::sleep(TRY_AGAIN).await;
+        }
+    }
+}
+
+/// Looks after the rollouts for as long as the connection lasts and the config stays.
+async fn look(
+    shared: &Arc<Shared>,
+    folder: &Path,
+    running: &mut BTreeSet<String>,
+    runs: &mut Runs,
+) -> Result<(), StoreError> {
+    let mut published = shared.state.publications();
+    let config = Arc::clone(&shared.state.serving().config);
+    let stacks = config.stacks.iter();
+    let names: BTreeMap<_, _> = stacks
+        .map(|(name, stack)| (stack.key.clone(), name))
+        .collect();
+    let all: Vec<_> = names.keys().cloned().collect();
+    let Some(first) = all.first() else {
+        return Ok(());
+    };
+    let mut session = shared.store.connect(first).await?;
+    let mut open = BTreeSet::new();
+    // Those whose runner was seen at work: the store told of a record or a lease that it wrote. What is found there proves
+    // nothing, such as a lease that has come back with the store.
+    let mut known = BTreeSet::new();
+    let mut told = BTreeSet::new();
+    let mut next = all.clone();
+    loop {
+        for (key, kept) in session.rollouts(&next).await? {
+            // One that can't be read is told of by status, and by the next rollout.
+            let Ok(kept) = kept else {
+                continue;
+            };
+            let record = kept.record.as_deref().and_then(Record::of_json);
+            let Some(record) = record.filter(|record| !record.has_ended()) else {
+                open.remove(&key);
+                known.remove(&key);
+                continue;
+            };
+            open.insert(key.clone());
+            if kept.lease.is_some() && told.contains(&key) {
+                known.insert(key.clone());
+            }
+            let name = names[&key];
+            let is_ours = record.stack == *name && is_abandoned(&record, &kept);
+            if is_ours && running.insert(key.clone()) {
+                let (shared, config) = (Arc::clone(shared), Arc::clone(&config));
+                let (name, folder) = (name.clone(), folder.to_owned());
+                let is_known = known.contains(&key);
+                let runtime = Handle::current();
+                runs.spawn_blocking(move || {
+                    runtime.block_on(run(&shared, &config, &name, &folder, is_known));
+                    key
+                });
+            }
+        }
+        told.clear();
+        tokio::select! {
+            changed = session.changed() => {
+                let changed = changed?;
+                next = match changed {
+                    Changed::Anything => all.clone(),
+                    changed => all.iter().filter(|key| changed.concerns_rollout(key)).cloned().collect(),
+                };
+                told.extend(next.iter().cloned());
+            }
+            Some(ended) = runs.join_next() => {
+                // One that has panicked is not run here again.
+                if let Ok(key) = ended {
+                    running.remove(&key);
+                }
+                next = open.iter().cloned().collect();
+            }
+            () = tokio::time::sleep(LOOK_AGAIN), if !open.is_empty() => {
+                next = open.iter().cloned().collect();
+            }
+            _ = published.changed() => {
+                if !Arc::ptr_eq(&config, &shared.state.serving().config) {
+                    return Ok(());
+                }
+                next = Vec::new();
+            }
+        }
+    }
+}
+
+/// Carries one on, until it has ended or the provider stops: its lease runs out then, and another provider comes.
+async fn run(shared: &Shared, config: &Config, name: &str, folder: &Path, is_known: bool) {
+    let Some(stack) = config.stacks.get(name) else {
+        return;
+    };
+    let tell = |event: Event<'_>| log(name, &event);
+    let context = Context {
+        store: &shared.store,
+        config,
+        name,
+        stack,
+        folder,
+        tell: &tell,
+    };
+    let mut nobody = Interrupts::never();
+    let mut stopping = shared.stopping.subscribe();
+    let adopted = tokio::select! {
+        adopted = adopt(context, &shared.provider, is_known, &mut nobody) => adopted,
+        _ = stopping.wait_for(|stopping| *stopping) => {
+            tracing::info!(stack = name, "the rollout is left to another provider, because this one stops");
+            return;
+        }
+    };
+    match adopted {
+        Ok(None) => {}
+        Ok(Some((record, Left::Ended(outcome)))) => {
+            let what = record.what();
+            let cause = outcome
+                .cause
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            tracing::info!(
+                stack = name,
+                id = record.id,
+                what,
+                end = outcome.end.word(),
+                cause,
+                "the rollout has ended"
+            );
+        }
+        Ok(Some((record, Left::Paused))) => {
+            tracing::info!(stack = name, id = record.id, "the rollout is paused");
+        }
+        Ok(Some((record, Left::Lost(lost)))) => {
+            tracing::warn!(
+                stack = name,
+                id = record.id,
+                by = lost.0,
+                "somebody else has taken the rollout's place"
+            );
+        }
+        Err(error) => tracing::debug!(%error, stack = name, "the rollout can't be taken over"),
+    }
+}
+
+/// Logs what happens in a rollout, as far as it is worth a line.
+fn log(stack: &str, event: &Event<'_>) {
+    match event {
+        Event::Verifying(color) => tracing::info!(stack, color, "a rollout verifies a color"),
+        Event::Step { step, of, to } => {
+            tracing::info!(stack, step, of, to, "a rollout makes a step")
+        }
+        Event::Confirmed(confirmed) => {
+            tracing::info!(stack, instances = confirmed.count, "a rollout is confirmed");
+        }
+        Event::GoingBack(to) => tracing::warn!(stack, to, "a rollout goes back"),
+        Event::AwaitingApproval => tracing::info!(stack, "a rollout waits for approval"),
+        Event::Frozen(until) => {
+            tracing::info!(stack, %until, "a rollout waits for the end of a freeze")
+        }
+        Event::Hook(what) => tracing::info!(stack, what, "a rollout runs a hook"),
+        Event::BackHookFailed(why) => {
+            tracing::warn!(stack, why, "a hook after the way back has failed")
+        }
+        Event::Paused(wish) => tracing::info!(stack, by = wish.by, "a rollout is paused"),
+        Event::Resumed(wish) => tracing::info!(
+            stack,
+            by = wish.by,
+            wish = wish.what.word(),
+            "a rollout goes on"
+        ),
+        Event::StoreAway(why) => tracing::warn!(
+            stack,
+            why,
+            "the store can't be reached while a rollout watches production"
+        ),
+        Event::Round { .. }
+        | Event::Check(_)
+        | Event::Ready { .. }
+        | Event::NothingOfColor(_)
+        | Event::ProductionUnwell(_)
+        | Event::WaitingFor(_)
+        | Event::WaitingForStore(_)
+        | Event::Watching(_)
+        | Event::NothingOfProduction
+        | Event::KeptPassing(_)
+        | Event::WaitingForWayBack(_)
+        | Event::HookPrinted(_) => {}
+    }
+}
