@@ -162,7 +162,7 @@ fn status(common: &Common, config: &Config) -> Result<(), Failure> {
             print_json(&object);
             return Ok(());
         }
-        print(&sentence(&record, &kept));
+        print(&format!("{}: {}", record.stack, sentence(&record, &kept)));
         for (nth, step) in record.request.steps.iter().enumerate() {
             print(&format!("  {}", step_line(&record, nth, step)));
         }
@@ -178,18 +178,12 @@ fn status(common: &Common, config: &Config) -> Result<(), Failure> {
 
 /// A rollout in a sentence.
 pub(super) fn sentence(record: &Record, kept: &Kept) -> String {
-    let Record {
-        stack,
-        by,
-        why,
-        began,
-        ..
-    } = record;
+    let Record { by, why, began, .. } = record;
     let why = match why.as_str() {
         "" => String::new(),
         why => format!(": {why}"),
     };
-    let what = format!("{stack}: {} by {by}, begun {began:.0}{why}", record.what());
+    let what = format!("{} by {by}, begun {began:.0}{why}", record.what());
     if let Some(outcome) = &record.outcome {
         let ended = record.ended.unwrap_or(record.since);
         let cause = outcome.cause.as_ref().map(|cause| format!(": {cause}"));

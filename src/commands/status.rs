@@ -94,11 +94,13 @@ async fn read<'a>(
             .colors
             .iter()
             .map(async |color| (color, health::look(stack, color, health::GLANCE).await));
+        let kept = session.rollout_of(&stack.key).await?;
         views.push(View {
             name,
             stack,
             key,
             reports,
+            kept,
             servers: join_all(looks).await,
         });
     }

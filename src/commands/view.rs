@@ -3,13 +3,16 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::rollout::sentence;
 use crate::color::Color;
 use crate::config::Stack;
 use crate::history::Recorded;
 use crate::registry::{Aged, DisabledRouter, Instance, Routers, fleet};
 use crate::rollout::before::in_force;
 use crate::rollout::outcome::shown;
-use crate::store::{KeyState, Reading};
+use crate::rollout::record::Record;
+use crate::rollout::remote::is_abandoned;
+use crate::store::{Kept, KeyState, Reading, Unreadable};
 use crate::traffic::{Traffic, is_same};
 
 /// The most instances that are shown of one stack.
@@ -21,6 +24,8 @@ pub(super) struct View<'a> {
     pub(super) stack: &'a Stack,
     pub(super) key: KeyState,
     pub(super) reports: Vec<Aged>,
+    /// What is known of its rollout.
+    pub(super) kept: Result<Kept, Unreadable>,
     /// The servers of each color that could be asked for their health, and what is wrong with them.
     pub(super) servers: Vec<(&'a Color, Vec<Server>)>,
 }
@@ -104,10 +109,28 @@ impl View<'_> {
             "why": change.map(|change| &change.entry.why),
             "problem": self.problem(),
             "wrong": self.wrong().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "rollout": self.rollout_json(),
             "colors": self.colors_json(),
             "providers": providers.collect::<Vec<_>>(),
             "instances": instances.collect::<Vec<_>>(),
         })
+    }
+
+    /// The rollout that has not ended, and whether nobody runs it.
+    pub(super) fn rollout(&self) -> Option<(Record, &Kept, bool)> {
+        let kept = self.kept.as_ref().ok()?;
+        let record = kept.record.as_deref().and_then(Record::of_json)?;
+        let abandoned = is_abandoned(&record, kept);
+        (!record.has_ended()).then_some((record, kept, abandoned))
+    }
+
+    fn rollout_json(&self) -> Value {
+        let Some((record, _, abandoned)) = self.rollout() else {
+            return Value::Null;
+        };
+        let mut rollout = serde_json::to_value(&record).unwrap_or_default();
+        rollout["abandoned"] = abandoned.into();
+        rollout
     }
 
     pub(super) fn traffic(&self) -> Option<Traffic> {
@@ -188,6 +211,9 @@ impl View<'_> {
         let mut lines = vec![head];
         if let Some(problem) = self.problem() {
             lines.push(format!("  problem: {problem}"));
+        }
+        if let Some((record, kept, _)) = self.rollout() {
+            lines.push(format!("  rollout {}", sentence(&record, kept)));
         }
         lines.extend(self.color_lines());
         let mut providers = self.reports.iter().filter(|aged| aged.runs()).peekable();

@@ -21,6 +21,8 @@ pub(super) enum Wrong {
     Config(String, String),
     /// A provider or an instance does not have the traffic; or none runs.
     Lacks(Late),
+    /// Nobody runs a rollout that has not ended; what it is, and its stage.
+    Abandoned(String, &'static str),
     /// No Traefik polls any provider.
     NoTraefik,
     /// An instance has disabled routers: the first of them, and how many there are.
@@ -46,6 +48,11 @@ impl fmt::Display for Wrong {
                 )
             }
             Self::Lacks(late) => write!(f, "{late}"),
+            Self::Abandoned(what, stage) => write!(
+                f,
+                "the rollout {what} is abandoned at stage: {stage}; `bluegreen rollout resume` goes on, `bluegreen rollout \
+                 abort` goes back"
+            ),
             Self::NoTraefik => f.write_str("no Traefik polls any provider"),
             Self::Routers(instance, first, 1) => {
                 write!(f, "instance {instance} has disabled the router `{first}`")
@@ -80,6 +87,11 @@ impl View<'_> {
             let refused = refused.map(|refused| refused.reason.clone());
             let why = waits.into_iter().chain(refused);
             wrong.extend(why.map(|why| Wrong::Config(report.provider.clone(), why)));
+        }
+        if let Some((record, _, true)) = self.rollout()
+            && record.runner.is_some()
+        {
+            wrong.push(Wrong::Abandoned(record.what(), record.stage.words()));
         }
         let fleet = fleet(&self.reports);
         if fleet.is_empty() {

@@ -1,4 +1,5 @@
-//! Carries on the rollouts that nobody runs: those that were handed over, and those whose runner is gone.
+//! Watches the rollouts of all stacks, and carries on those that nobody runs: that were handed over, or whose runner is
+//! gone.
 //!
 //! The store tells of each change of a record or a lease. Only while a record has not ended is its lease looked at again:
 //! one that runs out tells nobody.
@@ -31,12 +32,24 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// The rollouts that run here: each on a thread of its own, because what it verifies is not made to move between them.
 type Runs = JoinSet<String>;
 
-/// Carries them on, for ever. `folder` is that of the config, in which its commands run.
-pub(super) async fn adopt_all(shared: Arc<Shared>, folder: PathBuf) {
+/// A rollout that has not ended, as it was last seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// Its record.
+    pub record: Record,
+    /// Whether nobody runs it.
+    pub abandoned: bool,
+}
+
+/// The rollouts that have not ended, by their stacks.
+pub type AllOpen = BTreeMap<String, Open>;
+
+/// Watches them for ever. With `folder`, that of the config, in which its commands run, it carries them on.
+pub(super) async fn watch(shared: Arc<Shared>, folder: Option<PathBuf>) {
     let mut running = BTreeSet::new();
     let mut runs = Runs::new();
     loop {
-        if let Err(error) = look(&shared, &folder, &mut running, &mut runs).await {
+        if let Err(error) = look(&shared, folder.as_deref(), &mut running, &mut runs).await {
             tracing::debug!(%error, "the rollouts can't be read");
             tokio::time::sleep(TRY_AGAIN).await;
         }
@@ -46,7 +59,7 @@ pub(super) async fn adopt_all(shared: Arc<Shared>, folder: PathBuf) {
 /// Looks after the rollouts for as long as the connection lasts and the config stays.
 async fn look(
     shared: &Arc<Shared>,
-    folder: &Path,
+    folder: Option<&Path>,
     running: &mut BTreeSet<String>,
     runs: &mut Runs,
 ) -> Result<(), StoreError> {
@@ -73,19 +86,33 @@ async fn look(
             let Ok(kept) = kept else {
                 continue;
             };
+            let name = names[&key];
             let record = kept.record.as_deref().and_then(Record::of_json);
             let Some(record) = record.filter(|record| !record.has_ended()) else {
                 open.remove(&key);
                 known.remove(&key);
+                shared
+                    .rollouts
+                    .send_if_modified(|open| open.remove(name).is_some());
                 continue;
             };
             open.insert(key.clone());
+            let seen = Open {
+                abandoned: is_abandoned(&record, &kept),
+                record,
+            };
+            let (is_ours, abandoned) = (seen.record.stack == *name, seen.abandoned);
+            shared.rollouts.send_if_modified(|open| {
+                let before = open.insert(name.clone(), seen.clone());
+                before.as_ref() != Some(&seen)
+            });
             if kept.lease.is_some() && told.contains(&key) {
                 known.insert(key.clone());
             }
-            let name = names[&key];
-            let is_ours = record.stack == *name && is_abandoned(&record, &kept);
-            if is_ours && running.insert(key.clone()) {
+            let Some(folder) = folder.filter(|_| is_ours && abandoned) else {
+                continue;
+            };
+            if running.insert(key.clone()) {
                 let (shared, config) = (Arc::clone(shared), Arc::clone(&config));
                 let (name, folder) = (name.clone(), folder.to_owned());
                 let is_known = known.contains(&key);

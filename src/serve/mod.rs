@@ -11,7 +11,7 @@
 //! - [`routers`]: asking an instance which routers it has disabled;
 //! - [`guard`]: looking at the servers of what a plain `SET` gives more traffic;
 //! - [`reporter`]: telling the store of the fleet, and of changes from outside;
-//! - [`adopter`]: carrying on the rollouts that nobody runs;
+//! - [`adopter`]: watching the rollouts, and carrying on those that nobody runs;
 //! - [`reload`]: taking over a changed config file;
 //! - [`api`]: stacks looked at and changed from elsewhere;
 //! - [`renewed`]: taking over files that are replaced, such as the certificate;
@@ -96,6 +96,8 @@ pub struct Shared {
     pub access: Access,
     /// TLS, where the endpoint speaks it.
     pub tls: Option<Arc<Renewed<TlsAcceptor>>>,
+    /// The rollouts that have not ended.
+    pub rollouts: watch::Sender<adopter::AllOpen>,
     /// Becomes true when the provider stops.
     pub stopping: watch::Sender<bool>,
     /// Polls that were answered.
@@ -144,6 +146,7 @@ pub async fn run(
         hold,
         access,
         tls,
+        rollouts: watch::Sender::default(),
         stopping: watch::Sender::new(false),
         polls: AtomicU64::new(0),
         refusal_told: Mutex::default(),
@@ -168,9 +171,7 @@ pub async fn run(
     background.spawn(guard::watch(Arc::clone(&state), writer.held(), seen_sender));
     background.spawn(marker::ask_all(Arc::clone(&shared)));
     background.spawn(routers::watch(Arc::clone(&shared)));
-    if let Some(folder) = rollouts {
-        background.spawn(adopter::adopt_all(Arc::clone(&shared), folder));
-    }
+    background.spawn(adopter::watch(Arc::clone(&shared), rollouts));
     background.spawn(reload::watch(
         config_path,
         state_dir,

@@ -7,7 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Shared;
+use super::adopter::Open;
 use crate::registry::{OtherPaths, RefusedConfig, Routers, WaitingConfig};
+use crate::rollout::record::Record;
 use crate::state::{Refused, Source};
 
 /// The whole of it.
@@ -39,6 +41,16 @@ struct Stack {
     /// Colors that lost their traffic and still get the requests that are pinned to them.
     draining: Vec<String>,
     problem: Option<String>,
+    /// The rollout that has not ended.
+    rollout: Option<Rollout>,
+}
+
+/// A rollout that has not ended: its record, and whether nobody runs it.
+#[derive(Debug, Serialize)]
+struct Rollout {
+    #[serde(flatten)]
+    record: Record,
+    abandoned: bool,
 }
 
 /// The store.
@@ -84,7 +96,9 @@ struct Instance {
 pub fn status(shared: &Shared) -> Status {
     let serving = shared.state.serving();
     let current = serving.document.as_ref().map(|document| &document.revision);
+    let rollouts = shared.rollouts.borrow().clone();
     let stacks = serving.config.stacks.iter().map(|(name, stack)| {
+        let rollout = rollouts.get(name).cloned();
         let known = serving.stacks.get(name);
         let stack = Stack {
             key: stack.key.clone(),
@@ -94,6 +108,7 @@ pub fn status(shared: &Shared) -> Status {
             source: known.map(|known| known.source),
             draining: Vec::new(),
             problem: serving.problems.get(name).map(ToString::to_string),
+            rollout: rollout.map(|Open { record, abandoned }| Rollout { record, abandoned }),
         };
         (name.clone(), stack)
     });

@@ -1,5 +1,6 @@
 //! `flip` with care: what it verifies, what it does where something fails, and what is left where it is stopped.
 
+mod elsewhere;
 mod interrupted;
 mod killed;
 mod now;
