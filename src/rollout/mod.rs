@@ -1,6 +1,6 @@
 //! The rollout engine: a change of traffic with care, whoever asks for it and wherever it runs.
 //!
-//! - [`request`]: what is asked for; [`record`]: what is kept of it in the store, with how far it has come;
+//! - [`order`] and [`request`]: what is asked for; [`record`]: what is kept of it in the store, with how far it has come;
 //! - [`plan`]: what comes next, by what has happened: pure;
 //! - [`engine`]: does what the plan says, keeps the record, and hears what others want meanwhile; [`keeper`] writes the
 //!   record in one step with the key and the lease; [`act`] is what takes its time;
@@ -27,6 +27,7 @@ pub mod freeze;
 pub mod hook;
 pub mod interrupts;
 pub mod keeper;
+pub mod order;
 pub mod outcome;
 pub mod plan;
 pub mod ready;

@@ -106,8 +106,8 @@ pub struct Shared {
     pub refusal_told: Mutex<Option<Instant>>,
     /// Connections that are open.
     pub connections: AtomicU64,
-    /// What the API has answered to requests that may be repeated.
-    remembered: api::Remembered,
+    /// What the API shares among its requests.
+    api: api::Api,
 }
 
 /// Serves on this listener until `stop` is done; then answers the polls that are held and returns once they have been
@@ -151,7 +151,7 @@ pub async fn run(
         polls: AtomicU64::new(0),
         refusal_told: Mutex::default(),
         connections: AtomicU64::new(0),
-        remembered: api::Remembered::default(),
+        api: api::Api::default(),
     });
 
     let mut published = state.publications();

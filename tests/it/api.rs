@@ -3,6 +3,7 @@
 mod history;
 mod idempotency;
 mod problem;
+mod rollouts;
 mod tokens;
 mod traffic;
 

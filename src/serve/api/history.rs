@@ -20,7 +20,7 @@ pub(super) async fn list(
     let most = limit(query).map_err(|detail| Problem::new(Kind::InvalidRequest, detail))?;
     let serving = shared.state.serving();
     let key = &stack_of(&serving, stack)?.key;
-    let failed = |error| Problem::store(&error, "").stack(stack);
+    let failed = |error| Problem::store(&error, "");
     let mut session = shared.store.connect(key).await.map_err(failed)?;
     let entries = session.past(key, most).await.map_err(failed)?;
     Ok(json(entries))

@@ -54,6 +54,12 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     Ok(Some(key.to_owned()))
 }
 
+/// Another request had the key.
+pub(super) fn reused() -> Problem {
+    let detail = format!("another request had this {HEADER}: give each its own");
+    Problem::new(Kind::KeyReused, detail)
+}
+
 /// A hash of several parts, by which requests are told apart.
 pub(super) fn print(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
@@ -72,7 +78,7 @@ type Owner = Option<String>;
 
 /// What is remembered of the requests of each token.
 #[derive(Clone, Default)]
-pub(in crate::serve) struct Remembered(Arc<Mutex<Table>>);
+pub(super) struct Remembered(Arc<Mutex<Table>>);
 
 impl Remembered {
     /// Does the work of a request, unless it was done before. It is done to its end even if whoever asked goes away, so
@@ -95,10 +101,7 @@ impl Remembered {
                 let detail = format!("the first request with this {HEADER} is still running");
                 return Err(Problem::new(Kind::StillRunning, detail));
             }
-            Begun::Another => {
-                let detail = format!("another request had this {HEADER}: give each its own");
-                return Err(Problem::new(Kind::KeyReused, detail));
-            }
+            Begun::Another => return Err(reused()),
             Begun::TooMany => {
                 let detail = format!("{MOST} requests of this token with an {HEADER} are running");
                 return Err(Problem::new(Kind::TooMany, detail));

@@ -4,6 +4,10 @@
 //! | --- | --- |
 //! | `POST /stacks/{stack}/traffic` | sets the key: `traffic` |
 //! | `GET /stacks/{stack}/history` | who changed the traffic, when and why: `history` |
+//! | `POST /stacks/{stack}/rollouts` | begins a change of traffic with care: `rollouts` |
+//! | `GET /stacks/{stack}/rollouts` | the one that runs, or the last one |
+//! | `GET /stacks/{stack}/rollouts/{id}` | that one |
+//! | `POST /stacks/{stack}/rollouts/{id}/pause`, `resume`, `abort` | what is wanted of it |
 //!
 //! What it does not do it says as a `problem`. Who may look may look at every stack; who may change, only at those of
 //! their token.
@@ -11,6 +15,7 @@
 mod history;
 mod idempotency;
 mod problem;
+mod rollouts;
 mod traffic;
 
 use std::net::SocketAddr;
@@ -21,40 +26,103 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Method, Request};
+use tokio::sync::Semaphore;
 
 use super::Shared;
 use super::routes::Answer;
 use crate::config::Stack;
+use crate::rollout::record::Want;
 use crate::state::Serving;
 use crate::token::Token;
-pub(super) use idempotency::Remembered;
+use idempotency::Remembered;
 use problem::{Kind, Problem};
 
 /// What every path of the API begins with.
 pub(super) const STACKS: &str = "/stacks/";
 
 /// The paths that there are, for those who ask for another one.
-pub(super) const PATHS: &str = "/stacks/{stack}/traffic, /stacks/{stack}/history";
+pub(super) const PATHS: &str = "/stacks/{stack}/traffic, /stacks/{stack}/history, /stacks/{stack}/rollouts, \
+    /stacks/{stack}/rollouts/{id}, /stacks/{stack}/rollouts/{id}/pause, …/resume, …/abort";
+
+/// How many requests that look, and as many that change something, work with the store at once; the others wait. Each has
+/// a connection, of which the store may not have many.
+const MOST_AT_ONCE: usize = 16;
+
+/// More bytes than any body has: a reason of the longest, with every character escaped.
+const MAX_BODY: usize = 8 << 10;
 
 /// How long a body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a path below a stack is for.
-enum Route {
-    Traffic,
+/// What the API shares among its requests.
+pub(super) struct Api {
+    remembered: Remembered,
+    looks: Semaphore,
+    /// Of their own: who has to go back waits for nobody who looks.
+    changes: Semaphore,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            remembered: Remembered::default(),
+            looks: Semaphore::new(MOST_AT_ONCE),
+            changes: Semaphore::new(MOST_AT_ONCE),
+        }
+    }
+}
+
+/// What a path below a stack is good for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Route {
+    looks: Option<Look>,
+    changes: Option<Change>,
+}
+
+/// What is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Look {
     History,
+    Rollouts,
+    Rollout(String),
+}
+
+/// What is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Change {
+    Traffic,
+    Begin,
+    Act(String, Want),
 }
 
 impl Route {
     /// The route of a path, and the stack in it.
     fn of(path: &str) -> Option<(&str, Self)> {
-        let (stack, rest) = path.strip_prefix(STACKS)?.split_once('/')?;
-        let route = match rest {
-            "traffic" => Self::Traffic,
-            "history" => Self::History,
+        let mut parts = path.strip_prefix(STACKS)?.split('/');
+        let stack = parts.next().filter(|stack| !stack.is_empty())?;
+        let rest: Vec<_> = parts.collect();
+        let act = |id: &str, what| (None, Some(Change::Act(id.to_owned(), what)));
+        let (looks, changes) = match rest.as_slice() {
+            ["traffic"] => (None, Some(Change::Traffic)),
+            ["history"] => (Some(Look::History), None),
+            ["rollouts"] => (Some(Look::Rollouts), Some(Change::Begin)),
+            ["rollouts", "", ..] => return None,
+            ["rollouts", id] => (Some(Look::Rollout((*id).to_owned())), None),
+            ["rollouts", id, "pause"] => act(id, Want::Pause),
+            ["rollouts", id, "resume"] => act(id, Want::Resume),
+            ["rollouts", id, "abort"] => act(id, Want::Abort),
             _ => return None,
         };
-        (!stack.is_empty()).then_some((stack, route))
+        Some((stack, Self { looks, changes }))
+    }
+
+    /// The methods that it knows.
+    const fn methods(&self) -> &'static str {
+        match (&self.looks, &self.changes) {
+            (Some(_), Some(_)) => "GET, HEAD, POST",
+            (Some(_), None) => "GET, HEAD",
+            (None, _) => "POST",
+        }
     }
 }
 
@@ -74,85 +142,92 @@ async fn respond(
     request: Request<Incoming>,
 ) -> Result<Answer, Problem> {
     let path = request.uri().path().to_owned();
-    let nothing = || {
+    let Some((stack, route)) = Route::of(&path) else {
         let detail = format!("there is nothing at `{path}`; there are {PATHS}");
-        Problem::new(Kind::NotFound, detail)
+        return Err(Problem::new(Kind::NotFound, detail));
     };
-    let (stack, route) = Route::of(&path).ok_or_else(nothing)?;
-    let method = request.method();
-    let reads = method == Method::GET || method == Method::HEAD;
-    match route {
-        Route::Traffic if method == Method::POST => {
-            change(shared, peer, &path, stack, request).await
-        }
-        Route::Traffic => Err(Problem::method(&path, "POST")),
-        Route::History if reads => {
-            if !shared.access.may_read(request.headers()) {
-                return Err(Problem::may_not_read());
-            }
-            history::list(shared, stack, request.uri().query()).await
-        }
-        Route::History => Err(Problem::method(&path, "GET, HEAD")),
+    let methods = route.methods();
+    let answer = match (request.method(), route.looks, route.changes) {
+        (&Method::GET | &Method::HEAD, Some(what), _) => look(shared, stack, what, &request).await,
+        (&Method::POST, _, Some(what)) => change(shared, peer, stack, what, request).await,
+        _ => Err(Problem::method(&path, methods)),
+    };
+    answer.map_err(|problem| problem.stack(stack))
+}
+
+/// Answers what changes nothing.
+async fn look(
+    shared: &Shared,
+    stack: &str,
+    what: Look,
+    request: &Request<Incoming>,
+) -> Result<Answer, Problem> {
+    if !shared.access.may_read(request.headers()) {
+        return Err(Problem::may_not_read());
+    }
+    let _one_of_few = shared.api.looks.acquire().await;
+    match what {
+        Look::History => history::list(shared, stack, request.uri().query()).await,
+        Look::Rollouts => rollouts::list(shared, stack).await,
+        Look::Rollout(id) => rollouts::show(shared, stack, &id).await,
     }
 }
 
 /// Answers what changes something: once, where it has a key.
 async fn change(
     shared: &Arc<Shared>,
-    peer: SocketAddr,
-    path: &str,
+    address: SocketAddr,
     stack: &str,
+    what: Change,
     request: Request<Incoming>,
 ) -> Result<Answer, Problem> {
-    let caller = Caller::of(shared, peer, stack, &request)?;
+    let token = shared.access.may_change(request.headers(), stack);
+    let token = token.map_err(|denied| Problem::may_not_change(&denied, stack))?;
     let key = idempotency::key(request.headers())?;
     let (head, body) = request.into_parts();
     let post = Post {
-        caller,
+        token,
+        address,
         stack: stack.to_owned(),
         headers: head.headers,
-        body: whole(body, traffic::MAX_BODY).await?,
+        body: whole(body).await?,
+        key: key.clone(),
     };
     let Some(key) = key else {
-        return traffic::change(shared, &post).await;
+        return make(shared, &post, &what).await;
     };
     let why = post.headers.get(traffic::WHY_HEADER);
     let why = why.map_or(&b""[..], HeaderValue::as_bytes);
-    let print = idempotency::print(&[path.as_bytes(), why, &post.body]);
-    let owner = post.caller.token.name.clone();
+    let print = idempotency::print(&[head.uri.path().as_bytes(), why, &post.body]);
+    let owner = post.token.name.clone();
     let of_work = Arc::clone(shared);
-    let work = async move { traffic::change(&of_work, &post).await };
-    shared.remembered.once(owner, key, print, work).await
+    let work = async move { make(&of_work, &post, &what).await };
+    shared.api.remembered.once(owner, key, print, work).await
 }
 
-/// What asks for a change.
+/// Makes a change.
+async fn make(shared: &Shared, post: &Post, what: &Change) -> Result<Answer, Problem> {
+    let _one_of_few = shared.api.changes.acquire().await;
+    match what {
+        Change::Traffic => traffic::change(shared, post).await,
+        Change::Begin => rollouts::begin(shared, post).await,
+        Change::Act(id, what) => rollouts::act(shared, post, id, *what).await,
+    }
+}
+
+/// What asks for a change, and may.
 struct Post {
-    caller: Caller,
+    token: Arc<Token>,
+    address: SocketAddr,
     stack: String,
     headers: HeaderMap,
     body: Bytes,
+    /// Its `Idempotency-Key`.
+    key: Option<String>,
 }
 
-/// Who asks for a change, and may.
-struct Caller {
-    token: Arc<Token>,
-    address: SocketAddr,
-}
-
-impl Caller {
-    fn of(
-        shared: &Shared,
-        address: SocketAddr,
-        stack: &str,
-        request: &Request<Incoming>,
-    ) -> Result<Self, Problem> {
-        match shared.access.may_change(request.headers(), stack) {
-            Ok(token) => Ok(Self { token, address }),
-            Err(denied) => Err(Problem::may_not_change(&denied, stack)),
-        }
-    }
-
-    /// As the history says it.
+impl Post {
+    /// Who asks, as the history says it.
     fn by(&self) -> String {
         let address = self.address.ip();
         match &self.token.name {
@@ -168,18 +243,54 @@ fn stack_of<'a>(serving: &'a Serving, name: &str) -> Result<&'a Stack, Problem> 
         let stacks: Vec<_> = serving.config.stacks.keys().map(String::as_str).collect();
         let stacks = stacks.join(", ");
         let detail = format!("there is no stack `{name}`; there are: {stacks}");
-        Problem::new(Kind::UnknownStack, detail).stack(name)
+        Problem::new(Kind::UnknownStack, detail)
     })
 }
 
-/// The whole body, of at most so many bytes.
-async fn whole(body: Incoming, most: usize) -> Result<Bytes, Problem> {
-    let body = Limited::new(body, most).collect();
+/// The whole body.
+async fn whole(body: Incoming) -> Result<Bytes, Problem> {
+    let body = Limited::new(body, MAX_BODY).collect();
     match tokio::time::timeout(BODY_TIMEOUT, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         _ => {
-            let detail = format!("the body did not come, or has more than {most} bytes");
+            let detail = format!("the body did not come, or has more than {MAX_BODY} bytes");
             Err(Problem::new(Kind::InvalidRequest, detail))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_a_stack_and_what_is_there() {
+        let methods =
+            |path: &str| Route::of(path).map(|(stack, route)| (stack.to_owned(), route.methods()));
+        for (path, expected) in [
+            ("/stacks/shop/traffic", "POST"),
+            ("/stacks/shop/history", "GET, HEAD"),
+            ("/stacks/shop/rollouts", "GET, HEAD, POST"),
+            ("/stacks/shop/rollouts/0f", "GET, HEAD"),
+            ("/stacks/shop/rollouts/0f/pause", "POST"),
+            ("/stacks/shop/rollouts/0f/resume", "POST"),
+            ("/stacks/shop/rollouts/0f/abort", "POST"),
+        ] {
+            assert_eq!(methods(path), Some(("shop".to_owned(), expected)), "{path}");
+        }
+        for path in [
+            "/stacks/",
+            "/stacks/shop",
+            "/stacks/shop/",
+            "/stacks//traffic",
+            "/stacks/shop/traffic/",
+            "/stacks/shop/rollouts/",
+            "/stacks/shop/rollouts//pause",
+            "/stacks/shop/rollouts/0f/",
+            "/stacks/shop/rollouts/0f/stop",
+            "/stacks/shop/rollouts/0f/pause/x",
+        ] {
+            assert_eq!(methods(path), None, "{path}");
         }
     }
 }

@@ -37,6 +37,16 @@ pub(super) enum Kind {
     StillRunning,
     /// Another request had the same `Idempotency-Key`.
     KeyReused,
+    /// The body is of another type.
+    UnsupportedMediaType,
+    /// What is asked for can't be had together, or not now.
+    Unfit,
+    /// There is no such rollout.
+    UnknownRollout,
+    /// Somebody else is changing the traffic.
+    Busy,
+    /// The rollout has ended.
+    NotRunning,
     /// Too many requests of one token run.
     TooMany,
     /// The store can't be reached or refuses; nothing was changed.
@@ -92,6 +102,27 @@ impl Kind {
                 "key-reused",
                 "Another request had this key",
             ),
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "The body is of another type",
+            ),
+            Self::Unfit => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "unfit",
+                "This can't be carried out",
+            ),
+            Self::UnknownRollout => (
+                StatusCode::NOT_FOUND,
+                "unknown-rollout",
+                "There is no such rollout",
+            ),
+            Self::Busy => (
+                StatusCode::CONFLICT,
+                "busy",
+                "Somebody else is changing the traffic",
+            ),
+            Self::NotRunning => (StatusCode::CONFLICT, "not-running", "The rollout has ended"),
             Self::TooMany => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "too-many-requests",
@@ -204,7 +235,16 @@ impl Problem {
             Denied::ReadOnly(token) => format!("{} may only read", of(token)),
             Denied::OtherStacks(token) => format!("{} is not for the stack `{stack}`", of(token)),
         };
-        Self::new(Kind::Forbidden, detail).stack(stack)
+        Self::new(Kind::Forbidden, detail)
+    }
+
+    /// The key moves the traffic of another stack, as another provider says.
+    pub(super) fn key_of_another(key: &str, stack: &str, other: &str) -> Self {
+        let detail = format!(
+            "the key `{key}` moves the traffic of `{other}`, as another provider says, and not only that of `{stack}`: \
+             give the stack a key of its own; nothing was changed"
+        );
+        Self::new(Kind::KeyOfAnother, detail)
     }
 
     /// The store did not do what it was asked; `so` says what that means where it did nothing.

@@ -18,9 +18,6 @@ use crate::serve::routes::{Answer, json};
 use crate::store::{Outcome, Reading, StoreError};
 use crate::traffic::Traffic;
 
-/// More bytes than any traffic value has.
-pub(super) const MAX_BODY: usize = 4096;
-
 /// The header that says why, for the history.
 pub(super) const WHY_HEADER: &str = "X-Why";
 
@@ -36,13 +33,12 @@ struct Done<'a> {
 /// Answers a change.
 pub(super) async fn change(shared: &Shared, post: &Post) -> Result<Answer, Problem> {
     let stack = post.stack.as_str();
-    let why = reason(&post.headers).map_err(|text| {
-        Problem::new(Kind::InvalidRequest, format!("{WHY_HEADER}: {text}")).stack(stack)
-    })?;
+    let why = reason(&post.headers)
+        .map_err(|text| Problem::new(Kind::InvalidRequest, format!("{WHY_HEADER}: {text}")))?;
     let serving = shared.state.serving();
     let config = stack_of(&serving, stack)?;
     let to = Traffic::parse(&post.body, &config.colors)
-        .map_err(|error| Problem::new(Kind::InvalidTraffic, error.to_string()).stack(stack))?;
+        .map_err(|error| Problem::new(Kind::InvalidTraffic, error.to_string()))?;
     let from = serving
         .stacks
         .get(stack)
@@ -51,7 +47,7 @@ pub(super) async fn change(shared: &Shared, post: &Post) -> Result<Answer, Probl
         at: Timestamp::now(),
         from: from.clone().unwrap_or_default(),
         to: to.to_string(),
-        by: post.caller.by(),
+        by: post.by(),
         why,
     };
     let changed = set(shared, stack, config, &to, &entry).await?;
@@ -81,7 +77,7 @@ async fn set(
     entry: &Entry,
 ) -> Result<bool, Problem> {
     let (key, colors) = (&stack.key, &stack.colors);
-    let failed = |error| Problem::store(&error, "; nothing was changed").stack(name);
+    let failed = |error| Problem::store(&error, "; nothing was changed");
     let mut session = shared.store.connect(key).await.map_err(failed)?;
     let reports = match session.reports(key).await {
         // Without the right to it nothing is known of the others.
@@ -89,12 +85,7 @@ async fn set(
         reports => reports.map_err(failed)?,
     };
     if let Some(other) = registry::other_stack(&reports, name) {
-        let detail = format!(
-            "the key `{key}` moves the traffic of `{}`, as another provider says, and not only that of `{name}`: give \
-             the stack a key of its own; nothing was changed",
-            other.escape_debug()
-        );
-        return Err(Problem::new(Kind::KeyOfAnother, detail).stack(name));
+        return Err(Problem::key_of_another(key, name, other));
     }
     let is = session.read_one(key).await.map_err(failed)?;
     let told = is.tells(colors, stack.guard.is_some());
@@ -106,8 +97,7 @@ async fn set(
         Outcome::Conflict(reading) => {
             let detail = "somebody else changed the traffic at the same time; nothing was changed";
             let says = traffic_of(&reading, colors).map(|traffic| traffic.to_string());
-            let problem = Problem::new(Kind::Conflict, detail);
-            Err(problem.stack(name).traffic(says))
+            Err(Problem::new(Kind::Conflict, detail).traffic(says))
         }
     }
 }

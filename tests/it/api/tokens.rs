@@ -57,7 +57,13 @@ async fn each_token_does_what_its_entry_says_and_the_history_names_it() {
     std::fs::write(file.path(), everybody()).unwrap();
     let provider = start(&stack, &redis, file.path()).await;
 
-    for path in ["/traefik", "/status", "/metrics", "/stacks/deals/history"] {
+    for path in [
+        "/traefik",
+        "/status",
+        "/metrics",
+        "/stacks/deals/history",
+        "/stacks/deals/rollouts",
+    ] {
         assert_eq!(get(&provider, path, None).await.status, 401, "{path}");
         assert_eq!(
             get(&provider, path, Some("wrong")).await.status,
@@ -93,6 +99,12 @@ async fn each_token_does_what_its_entry_says_and_the_history_names_it() {
         "forbidden",
         "the token of `billing` is not for the stack `deals`",
     );
+    for path in ["rollouts", "rollouts/0123/abort"].map(|path| format!("/stacks/deals/{path}")) {
+        for (token, status) in [("wrong", 401), (EDGE, 403), (BILLING, 403)] {
+            let answer = post(&provider, &path, token, "").await;
+            assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        }
+    }
     assert_eq!(redis.cli(&["GET", "active"]).await, "");
 
     assert_eq!(post(&provider, DEALS, CI, "green").await.status, 200);
