@@ -26,6 +26,7 @@ use serde_json::{Map, Value};
 
 use crate::certificate::Certificate;
 use crate::config::Config;
+use crate::dead::LeftOut;
 use crate::traffic::Traffic;
 
 pub(crate) use part::service_of;
@@ -89,9 +90,17 @@ pub fn render(
 /// What each stack of one config has contributed to its last document: a change of one among many renders that one.
 #[derive(Debug, Default)]
 pub struct Parts {
-    stacks: BTreeMap<String, (Traffic, Part)>,
+    stacks: BTreeMap<String, Rendered>,
     /// The marker's routers, around the revision.
     markers: Option<Vec<Vec<u8>>>,
+}
+
+/// What one stack has contributed, and by what.
+#[derive(Debug)]
+struct Rendered {
+    traffic: Traffic,
+    left_out: Option<LeftOut>,
+    part: Part,
 }
 
 impl Parts {
@@ -102,15 +111,17 @@ impl Parts {
         traffic: &BTreeMap<String, Traffic>,
         certificate: Option<&Certificate>,
     ) -> Document {
-        self.render_those(config, &|_| true, traffic, certificate)
+        let all = BTreeMap::new();
+        self.render_those(config, &|_| true, traffic, &all, certificate)
     }
 
-    /// Of some stacks only; always of the same ones.
+    /// Of some stacks only, always of the same ones, without the servers that are left out of each.
     pub(crate) fn render_those(
         &mut self,
         config: &Config,
         those: &dyn Fn(&str) -> bool,
         traffic: &BTreeMap<String, Traffic>,
+        left_out: &BTreeMap<String, LeftOut>,
         certificate: Option<&Certificate>,
     ) -> Document {
         for (name, stack) in config.stacks.iter().filter(|(name, _)| those(name)) {
@@ -118,11 +129,17 @@ impl Parts {
             let traffic = traffic
                 .get(name)
                 .map_or_else(|| Cow::Owned(first()), Cow::Borrowed);
-            let known = self.stacks.get(name);
-            if known.is_none_or(|(before, _)| before != &*traffic) {
-                let part = Part::render(name, stack, &traffic);
-                let known = (traffic.into_owned(), part);
-                self.stacks.insert(name.clone(), known);
+            let left_out = left_out.get(name);
+            let same = self.stacks.get(name).is_some_and(|before| {
+                before.traffic == *traffic && before.left_out.as_ref() == left_out
+            });
+            if !same {
+                let rendered = Rendered {
+                    part: Part::render(name, stack, &traffic, left_out),
+                    left_out: left_out.cloned(),
+                    traffic: traffic.into_owned(),
+                };
+                self.stacks.insert(name.clone(), rendered);
             }
         }
         let markers = self.markers.get_or_insert_with(|| {
@@ -134,7 +151,7 @@ impl Parts {
                     .collect(),
             })
         });
-        let parts = || self.stacks.values().map(|(_, part)| part);
+        let parts = || self.stacks.values().map(|rendered| &rendered.part);
         let verbatim = |map| entries(&verbatim(&config.traefik, map));
         let routers = list(verbatim("routers"), parts().map(|part| &part.routers));
         let services = list(verbatim("services"), parts().map(|part| &part.services));

@@ -5,7 +5,8 @@
 //! 1. the words: [`color`], [`traffic`], [`check`], [`hook`], [`gate`], [`cron`], [`template`], [`duration`], [`flag`],
 //!    [`token`]; [`command`] runs what the operator has written;
 //! 2. [`config`] reads `bluegreen.yml` and checks it as a whole, also against what Traefik knows ([`traefik`]);
-//! 3. [`document`] renders the config and the traffic to the bytes that Traefik gets;
+//! 3. [`document`] renders the config and the traffic to the bytes that Traefik gets, without the servers that are [`dead`]
+//!    where they are to be left out;
 //! 4. [`store`] follows the key in Redis, or in a folder; beside the key are the [`history`] and the [`registry`] of
 //!    providers and instances, and the [`lease`] of who changes it;
 //! 5. [`state`] decides what serves when: one writer, many watchers; [`last_good`] and [`certificate`] are what it
@@ -24,6 +25,7 @@ pub mod command;
 pub mod commands;
 pub mod config;
 pub mod cron;
+pub mod dead;
 pub mod document;
 pub mod duration;
 pub mod flag;

@@ -2,6 +2,8 @@
 //!
 //! Through it `flip` and `status` see every Traefik behind every provider, and need to reach none of them.
 
+mod agreed;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
@@ -9,6 +11,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use agreed::Agreed;
+
+use crate::dead::Dead;
 use crate::traffic::is_same;
 
 /// How often a provider writes its report where nothing changes. The list of its instances it writes with the report as
@@ -50,6 +55,9 @@ pub struct Report {
     /// where there is no document at that path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shares: BTreeMap<String, Option<String>>,
+    /// The servers that do not answer it; none where it does not ask any, or does not know yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead: Option<Dead>,
     /// Why it does not follow the key, where it doesn't.
     pub problem: Option<String>,
     /// Whether instances can be asked what they have applied.
@@ -270,6 +278,28 @@ impl Peer {
             traffic: Ok(traffic),
             since,
         })
+    }
+}
+
+/// What the reports of a stack tell those who follow its key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// What the providers that run serve.
+    pub peers: Vec<Peer>,
+    /// What they say of dead servers; none where none says anything.
+    pub dead: Option<Agreed>,
+}
+
+impl Told {
+    /// What reports of these ages tell.
+    pub fn of(reports: Vec<(Report, Duration)>) -> Self {
+        let dead = Agreed::of(reports.iter().map(|(report, age)| (report, *age)));
+        let peers = reports.into_iter();
+        let peers = peers.filter_map(|(report, age)| Peer::of(report, age));
+        Self {
+            peers: peers.collect(),
+            dead,
+        }
     }
 }
 

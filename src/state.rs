@@ -27,6 +27,7 @@ pub use writer::Writer;
 
 use crate::color::Color;
 use crate::config::{Config, Stack};
+use crate::dead::LeftOut;
 use crate::document::{Document, Revision};
 use crate::history::{Entry, OutsideChange, RefusedChange};
 use crate::registry::{RefusedConfig, WaitingConfig};
@@ -90,6 +91,8 @@ pub struct Serving {
     pub stacks: BTreeMap<String, StackState>,
     /// Per stack, why its traffic does not follow its key.
     pub problems: BTreeMap<String, Problem>,
+    /// The servers that are left out of the document because they are dead, of each stack where there are such.
+    pub left_out: BTreeMap<String, LeftOut>,
     /// The document; none until the traffic of every stack is known.
     pub document: Option<Document>,
     /// The store.

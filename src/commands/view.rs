@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::rollout::sentence;
 use crate::color::Color;
 use crate::config::Stack;
+use crate::dead::{self, LeftOut, left_out};
 use crate::history::Recorded;
-use crate::registry::{Aged, DisabledRouter, Instance, Routers, fleet};
+use crate::registry::{Aged, Agreed, DisabledRouter, Instance, Routers, fleet};
 use crate::rollout::before::in_force;
 use crate::rollout::outcome::shown;
 use crate::rollout::record::Record;
@@ -101,6 +102,14 @@ impl View<'_> {
                 "unseen": seen.unseen, "provider": seen.provider.provider, "providerRuns": seen.provider_runs,
             })
         });
+        let left_out = self.left_out().into_iter().map(|server| {
+            let dead::Server {
+                service,
+                color,
+                url,
+            } = server;
+            json!({ "service": service, "color": color.as_str(), "server": url })
+        });
         json!({
             "key": self.stack.key,
             "traffic": traffic,
@@ -111,6 +120,7 @@ impl View<'_> {
             "wrong": self.wrong().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "rollout": self.rollout_json(),
             "colors": self.colors_json(),
+            "leftOut": left_out.collect::<Vec<_>>(),
             "providers": providers.collect::<Vec<_>>(),
             "instances": instances.collect::<Vec<_>>(),
         })
@@ -135,6 +145,15 @@ impl View<'_> {
 
     pub(super) fn traffic(&self) -> Option<Traffic> {
         in_force(self.stack, &self.key, &self.reports)
+    }
+
+    /// The dead servers that the running providers leave out, as they agree.
+    fn left_out(&self) -> LeftOut {
+        let reports = self.reports.iter().map(|aged| (&aged.report, aged.age));
+        match (Agreed::of(reports), self.traffic()) {
+            (Some(Agreed::Now(dead)), Some(traffic)) => left_out(self.stack, &traffic, &dead),
+            _ => LeftOut::new(),
+        }
     }
 
     fn colors_json(&self) -> Value {
@@ -216,6 +235,14 @@ impl View<'_> {
             lines.push(format!("  rollout {}", sentence(&record, kept)));
         }
         lines.extend(self.color_lines());
+        lines.extend(self.left_out().into_iter().map(|server| {
+            let dead::Server {
+                service,
+                color,
+                url,
+            } = server;
+            format!("  {service} {url} of {color} is dead: Traefik is not told of it")
+        }));
         let mut providers = self.reports.iter().filter(|aged| aged.runs()).peekable();
         if providers.peek().is_none() {
             lines.push("  no provider runs: no `bluegreen serve` reports to this store".to_owned());

@@ -6,6 +6,7 @@ mod address;
 mod analysis;
 mod check;
 mod dangling;
+mod dead;
 mod files;
 mod findings;
 mod frame;
@@ -107,6 +108,15 @@ pub struct Stack {
     pub gates: Gates,
 }
 
+impl Stack {
+    /// Whether dead servers of any of its services are left out of the document.
+    pub fn leaves_out_dead(&self) -> bool {
+        self.services
+            .values()
+            .any(|service| service.leaves_out_dead)
+    }
+}
+
 /// How a color is seen that has no traffic; it has a header or an entrypoint, or both.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preview {
@@ -135,6 +145,9 @@ pub struct Service {
     pub servers: BTreeMap<Color, Servers>,
     /// The path that tells whether a server is well.
     pub health: Option<String>,
+    /// Whether a server of a color that has several is left out of the document while it is dead. There is one that can be
+    /// asked for its health then.
+    pub leaves_out_dead: bool,
     /// How production reaches it, as far as its rule and the stack do not tell.
     pub production: Production,
     /// Verbatim fields of its Traefik router.

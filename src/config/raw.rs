@@ -74,6 +74,8 @@ pub(super) struct RawStack {
     pub(super) guard: Option<Vec<RawGuard>>,
     /// How long that may take, such as `2s`, the default.
     pub(super) guard_timeout: Option<RawDuration>,
+    /// `leaveOutDead` of every service for which it is possible and that does not say otherwise.
+    pub(super) leave_out_dead: Option<bool>,
     /// The services by name.
     #[serde(default)]
     #[schemars(extend("minProperties" = 1))]
@@ -135,6 +137,8 @@ pub(super) struct RawService {
     pub(super) servers: BTreeMap<String, RawServers>,
     /// The path that answers with 2xx when a server is well, such as `/health`.
     pub(super) health: Option<String>,
+    /// Whether a server of a color that has several is left out of the document while it does not answer its `health`.
+    pub(super) leave_out_dead: Option<bool>,
     /// How production reaches the service, where its rule and the stack's `production` do not tell.
     pub(super) production: Option<RawProduction>,
     /// Verbatim fields of the Traefik router: `middlewares`, `tls`, `priority` and so on; not `rule` and `service`.

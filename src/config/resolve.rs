@@ -15,7 +15,7 @@ use super::path::Path;
 use super::preview::{check_header, preview};
 use super::raw::{RawConfig, RawStack};
 use super::service::service;
-use super::{Config, Marker, Stack, address, dangling, names, rule};
+use super::{Config, Marker, Stack, address, dangling, dead, names, rule};
 use crate::color::Color;
 use crate::store;
 
@@ -110,12 +110,16 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
         .map(|raw| preview(raw, &path.key("preview"), resolver));
     let top = path.key("services");
     let mut services = BTreeMap::new();
+    let mut leave_out_dead = BTreeMap::new();
     for (name, raw) in raw.services {
         let path = top.key(&name);
         resolver.name(&path, &name);
+        leave_out_dead.insert(name.clone(), raw.leave_out_dead);
         let service = service(raw, &path, &colors, resolver);
         services.insert(name, service);
     }
+    let of_stack = raw.leave_out_dead;
+    dead::leave_out(of_stack, &leave_out_dead, &mut services, path, resolver);
     let top = path.key("containers");
     let mut containers = BTreeMap::new();
     for (name, project) in raw.containers {

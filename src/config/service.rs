@@ -54,6 +54,7 @@ pub(super) fn service(
         rule: raw.rule,
         servers,
         health: raw.health,
+        leaves_out_dead: false,
         production,
         router: raw.router,
         load_balancer: raw.load_balancer,

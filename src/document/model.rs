@@ -42,14 +42,14 @@ pub(super) struct LoadBalancer<'a> {
 impl<'a> LoadBalancer<'a> {
     /// The servers of one color, with the verbatim fields. A health check asks the service's own path, unless it names
     /// another one.
-    pub(super) fn new(urls: &'a [String], service: &'a Service) -> Self {
+    pub(super) fn new(urls: impl Iterator<Item = &'a String>, service: &'a Service) -> Self {
         let mut health_check = service.load_balancer.get("healthCheck").cloned();
         if let (Some(Value::Object(check)), Some(path)) = (&mut health_check, &service.health) {
             check.entry("path").or_insert_with(|| path.as_str().into());
         }
         let rest = service.load_balancer.iter();
         Self {
-            servers: urls.iter().map(|url| Server { url }).collect(),
+            servers: urls.map(|url| Server { url }).collect(),
             health_check,
             rest: rest.filter(|(key, _)| *key != "healthCheck").collect(),
         }

@@ -8,6 +8,7 @@ use super::model::{Child, LoadBalancer, Router, TraefikService, Weighted};
 use super::preview;
 use crate::color::Color;
 use crate::config::{Servers, Service, Stack};
+use crate::dead::LeftOut;
 use crate::traffic::Traffic;
 
 /// The routers and the services of one stack, each as the entries of a JSON object.
@@ -18,12 +19,18 @@ pub(super) struct Part {
 }
 
 impl Part {
-    pub(super) fn render(name: &str, stack: &Stack, traffic: &Traffic) -> Self {
+    pub(super) fn render(
+        name: &str,
+        stack: &Stack,
+        traffic: &Traffic,
+        left_out: Option<&LeftOut>,
+    ) -> Self {
         let (mut routers, mut services) = (BTreeMap::new(), BTreeMap::new());
         for (service_name, service) in &stack.services {
             let base = format!("{name}-{service_name}");
             preview::render(&base, stack, service, traffic, &mut routers);
             render_service(&base, stack, service, traffic, &mut routers, &mut services);
+            render_balancers(&base, (service_name, service), left_out, &mut services);
         }
         Self {
             routers: entries(&routers),
@@ -32,8 +39,29 @@ impl Part {
     }
 }
 
-/// One router that follows the traffic, and one service for each color, all of them always there: a service that
-/// vanishes from Traefik's configuration loses its metrics.
+/// One service for each color, all of them always there: a service that vanishes from Traefik's configuration loses its
+/// metrics.
+fn render_balancers<'a>(
+    base: &str,
+    (name, service): (&str, &'a Service),
+    left_out: Option<&LeftOut>,
+    services: &mut BTreeMap<String, TraefikService<'a>>,
+) {
+    for (color, servers) in &service.servers {
+        if let Servers::Urls(urls) = servers {
+            let is_left_out = |url: &&String| {
+                let mut left_out = left_out.into_iter().flatten();
+                left_out.any(|out| (&*out.service, &out.color, &out.url) == (name, color, *url))
+            };
+            let urls = urls.iter().filter(|url| !is_left_out(url));
+            let balancer = LoadBalancer::new(urls, service);
+            let name = format!("{base}-{color}");
+            services.insert(name, TraefikService::LoadBalancer(balancer));
+        }
+    }
+}
+
+/// One router that follows the traffic.
 fn render_service<'a>(
     base: &str,
     stack: &'a Stack,
@@ -42,13 +70,6 @@ fn render_service<'a>(
     routers: &mut BTreeMap<String, Router<'a>>,
     services: &mut BTreeMap<String, TraefikService<'a>>,
 ) {
-    for (color, servers) in &service.servers {
-        if let Servers::Urls(urls) = servers {
-            let balancer = LoadBalancer::new(urls, service);
-            let name = format!("{base}-{color}");
-            services.insert(name, TraefikService::LoadBalancer(balancer));
-        }
-    }
     let target = match traffic.sole() {
         Some(color) => service_of(base, service, color),
         None => {

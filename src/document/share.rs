@@ -31,8 +31,9 @@ fn missing(config: &Config, stacks: &BTreeSet<String>) -> BTreeSet<String> {
     let traffic: BTreeMap<_, _> = known
         .map(|(name, stack)| (name.clone(), every(stack)))
         .collect();
-    let document =
-        Parts::default().render_those(config, &|name| stacks.contains(name), &traffic, None);
+    let those = |name: &str| stacks.contains(name);
+    let all = BTreeMap::new();
+    let document = Parts::default().render_those(config, &those, &traffic, &all, None);
     let document: Value = serde_json::from_slice(&document.bytes).unwrap_or_default();
     let unresolved = unresolved(&document).into_iter();
     let owners = unresolved.filter_map(|(reference, _)| owner(config, &reference.name));

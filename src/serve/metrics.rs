@@ -24,6 +24,7 @@ pub fn text(shared: &Shared) -> String {
 
     let weights = Family::<Labels, Gauge>::default();
     let following = Family::<Labels, Gauge>::default();
+    let left_out = Family::<Labels, Gauge<u64, AtomicU64>>::default();
     for (name, stack) in &serving.config.stacks {
         for color in &stack.colors {
             let weight = serving
@@ -32,6 +33,15 @@ pub fn text(shared: &Shared) -> String {
                 .map_or(0, |known| known.traffic.weight(color));
             let labels = vec![("stack", name.clone()), ("color", color.to_string())];
             weights.get_or_create(&labels).set(i64::from(weight));
+        }
+        if stack.leaves_out_dead() {
+            let servers = serving
+                .left_out
+                .get(name)
+                .map_or(0, |servers| servers.len());
+            left_out
+                .get_or_create(&vec![("stack", name.clone())])
+                .set(servers as u64);
         }
         let follows = serving.stacks.contains_key(name) && !serving.problems.contains_key(name);
         following
@@ -42,6 +52,11 @@ pub fn text(shared: &Shared) -> String {
         "traffic_weight",
         "The weight of a color in the traffic",
         weights,
+    );
+    registry.register(
+        "servers_left_out",
+        "Dead servers that are not in the document",
+        left_out,
     );
     registry.register(
         "key_valid",

@@ -10,6 +10,7 @@
 //! - [`marker`]: asking an instance what it has applied;
 //! - [`routers`]: asking an instance which routers it has disabled;
 //! - [`guard`]: looking at the servers of what a plain `SET` gives more traffic;
+//! - [`dead`]: asking for the health of servers that are left out once they are dead, and [`pulse`], what comes of it;
 //! - [`reporter`]: telling the store of the fleet, and of changes from outside;
 //! - [`adopter`]: watching the rollouts, and carrying on those that nobody runs;
 //! - [`reload`]: taking over a changed config file;
@@ -21,12 +22,14 @@ pub mod access;
 pub mod adopter;
 pub mod api;
 pub mod connections;
+pub mod dead;
 pub mod fleet;
 pub mod guard;
 pub mod hold;
 pub mod interval;
 pub mod marker;
 pub mod metrics;
+pub mod pulse;
 pub mod reload;
 pub mod renewed;
 pub mod reporter;
@@ -48,6 +51,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::certificate::Certificate;
 use crate::config::Config;
+use crate::dead::Dead;
 use crate::last_good::{self, LastGood};
 use crate::state::{State, Unrecorded, Writer};
 use crate::store::follow::{Event, Followed, follow};
@@ -98,6 +102,8 @@ pub struct Shared {
     pub tls: Option<Arc<Renewed<TlsAcceptor>>>,
     /// The rollouts that have not ended.
     pub rollouts: watch::Sender<adopter::AllOpen>,
+    /// The servers of each stack that do not answer this provider, where it asks them and knows of all.
+    pub dead: watch::Sender<BTreeMap<String, Dead>>,
     /// Becomes true when the provider stops.
     pub stopping: watch::Sender<bool>,
     /// Polls that were answered.
@@ -147,6 +153,7 @@ pub async fn run(
         access,
         tls,
         rollouts: watch::Sender::default(),
+        dead: watch::Sender::default(),
         stopping: watch::Sender::new(false),
         polls: AtomicU64::new(0),
         refusal_told: Mutex::default(),
@@ -169,6 +176,7 @@ pub async fn run(
     ));
     let (seen_sender, seen) = mpsc::channel(16);
     background.spawn(guard::watch(Arc::clone(&state), writer.held(), seen_sender));
+    background.spawn(dead::watch(Arc::clone(&shared)));
     background.spawn(marker::ask_all(Arc::clone(&shared)));
     background.spawn(routers::watch(Arc::clone(&shared)));
     background.spawn(adopter::watch(Arc::clone(&shared), rollouts));

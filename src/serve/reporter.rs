@@ -56,6 +56,7 @@ pub async fn report(
 ) {
     let mut changes = shared.fleet.changes();
     let mut publications = shared.state.publications();
+    let mut dead = shared.dead.subscribe();
     let mut tick = interval(REPORT_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reporter = Reporter::new(&shared);
@@ -66,6 +67,7 @@ pub async fn report(
             Some(change) = outside.recv() => reporter.is_to_record(change),
             _ = changes.changed() => {}
             _ = publications.changed() => {}
+            _ = dead.changed() => {}
             _ = tick.tick() => shared.fleet.sweep(),
         }
         if Instant::now() < not_before {
@@ -78,6 +80,7 @@ pub async fn report(
         }
         changes.mark_unchanged();
         publications.mark_unchanged();
+        dead.mark_unchanged();
         let Err(error) = reporter.write(&store).await else {
             refused = false;
             continue;
@@ -248,6 +251,7 @@ fn reports(shared: &Shared, stopped: bool) -> Vec<(String, Report)> {
                 since: known.and_then(StackState::chosen_since),
                 revision: document.map(|document| document.revision.to_string()),
                 shares: shares.remove(name).unwrap_or_default(),
+                dead: shared.dead.borrow().get(name).cloned(),
                 problem: serving.problems.get(name).map(ToString::to_string),
                 marker: serving.config.marker.is_some(),
                 waiting_config: serving.waiting.clone(),

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Shared;
 use super::adopter::Open;
+use crate::dead::Server;
 use crate::registry::{OtherPaths, RefusedConfig, Routers, WaitingConfig};
 use crate::rollout::record::Record;
 use crate::state::{Refused, Source};
@@ -32,6 +33,7 @@ pub struct Status {
 
 /// One stack. One that is not known yet has no traffic.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Stack {
     key: String,
     traffic: Option<String>,
@@ -40,6 +42,8 @@ struct Stack {
     source: Option<Source>,
     /// Colors that lost their traffic and still get the requests that are pinned to them.
     draining: Vec<String>,
+    /// Dead servers that are not in the document.
+    left_out: Vec<LeftOut>,
     problem: Option<String>,
     /// The rollout that has not ended.
     rollout: Option<Rollout>,
@@ -51,6 +55,24 @@ struct Rollout {
     #[serde(flatten)]
     record: Record,
     abandoned: bool,
+}
+
+/// A dead server that is not in the document.
+#[derive(Debug, Serialize)]
+struct LeftOut {
+    service: String,
+    color: String,
+    server: String,
+}
+
+impl LeftOut {
+    fn of(server: &Server) -> Self {
+        Self {
+            service: server.service.clone(),
+            color: server.color.to_string(),
+            server: server.url.clone(),
+        }
+    }
 }
 
 /// The store.
@@ -100,6 +122,7 @@ pub fn status(shared: &Shared) -> Status {
     let stacks = serving.config.stacks.iter().map(|(name, stack)| {
         let rollout = rollouts.get(name).cloned();
         let known = serving.stacks.get(name);
+        let left_out = serving.left_out.get(name).into_iter().flatten();
         let stack = Stack {
             key: stack.key.clone(),
             traffic: known.map(|known| known.traffic.to_string()),
@@ -107,6 +130,7 @@ pub fn status(shared: &Shared) -> Status {
             by: known.map(|known| known.by.clone()),
             source: known.map(|known| known.source),
             draining: Vec::new(),
+            left_out: left_out.map(LeftOut::of).collect(),
             problem: serving.problems.get(name).map(ToString::to_string),
             rollout: rollout.map(|Open { record, abandoned }| Rollout { record, abandoned }),
         };

@@ -1,10 +1,12 @@
 //! The news: what of a decision is told in the log, and counted.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::decide::Decision;
 use super::problem::{Key, Problem};
 use super::{Counters, Source, StackState};
+use crate::dead::{LeftOut, Server};
 use crate::store::KeyState;
 
 /// A decision, and what was before it.
@@ -156,5 +158,42 @@ impl News<'_> {
                 }
             }
         }
+    }
+}
+
+/// Which servers are left out of the document from now on, and which no longer.
+pub(super) fn tell_left_out(before: &BTreeMap<String, LeftOut>, after: &BTreeMap<String, LeftOut>) {
+    let beside = |one: &BTreeMap<String, LeftOut>, other: &BTreeMap<String, LeftOut>| {
+        let one = one.iter().flat_map(|(stack, servers)| {
+            let others = other.get(stack);
+            let servers = servers.iter();
+            let servers = servers.filter(|it| others.is_none_or(|others| !others.contains(it)));
+            servers
+                .map(|server| (stack.clone(), server.clone()))
+                .collect::<Vec<_>>()
+        });
+        one.collect::<Vec<_>>()
+    };
+    for (
+        stack,
+        Server {
+            service,
+            color,
+            url,
+        },
+    ) in beside(after, before)
+    {
+        tracing::warn!(stack, service, %color, server = url, "a server is dead: it is left out of the document");
+    }
+    for (
+        stack,
+        Server {
+            service,
+            color,
+            url,
+        },
+    ) in beside(before, after)
+    {
+        tracing::info!(stack, service, %color, server = url, "a server is in the document again");
     }
 }

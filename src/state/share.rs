@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::Serving;
 use crate::certificate::Certificate;
 use crate::config::Config;
+use crate::dead::LeftOut;
 use crate::document::{Document, Parts, Revision, share};
 use crate::traffic::Traffic;
 
@@ -49,6 +50,8 @@ struct Rendered {
     config: Option<Arc<Config>>,
     /// The stacks that are in it, and their traffic where it is known; none where the config lacks one that is asked for.
     stacks: BTreeMap<String, Option<Traffic>>,
+    /// The servers of these that are left out.
+    left_out: BTreeMap<String, LeftOut>,
     parts: Parts,
     document: Option<Document>,
 }
@@ -131,19 +134,21 @@ impl Share {
                 stacks: stacks.into_iter().map(|name| (name, None)).collect(),
                 ..Rendered::default()
             };
-        } else if rendered
-            .stacks
-            .iter()
-            .all(|(name, before)| before.as_ref() == traffic(name))
-        {
+        } else if rendered.stacks.iter().all(|(name, before)| {
+            let left_out = rendered.left_out.get(name) == serving.left_out.get(name);
+            before.as_ref() == traffic(name) && left_out
+        }) {
             return;
         }
         let Rendered {
             stacks,
+            left_out,
             parts,
             document,
             ..
         } = &mut *rendered;
+        left_out.clone_from(&serving.left_out);
+        left_out.retain(|name, _| stacks.contains_key(name));
         for (name, known) in &mut *stacks {
             *known = traffic(name).cloned();
         }
@@ -153,8 +158,9 @@ impl Share {
             .map(|(name, traffic)| Some((name.clone(), traffic.clone()?)))
             .collect();
         let known = known.filter(|known| !known.is_empty());
-        *document =
-            known.map(|traffic| parts.render_those(&serving.config, &those, &traffic, certificate));
+        *document = known.map(|traffic| {
+            parts.render_those(&serving.config, &those, &traffic, left_out, certificate)
+        });
         let revision = document.as_ref().map(|document| document.revision.clone());
         drop(rendered);
         self.revision.send_if_modified(|published| {

@@ -17,18 +17,20 @@ use tokio::sync::watch;
 use guard::Holding;
 use known::{Known, Memory, Waiting};
 
-use super::decide::{Facts, decide, on_disk};
+use super::decide::{Facts, OTHERS_REPORT, decide, on_disk};
 use super::guard::Held;
-use super::news::News;
+use super::news::{News, tell_left_out};
 use super::share::Shares;
 use super::{
     Counters, Refused, Serving, Source, StackState, State, StoreState, Unrecorded, outside_change,
 };
 use crate::certificate::Certificate;
 use crate::config::{Config, Stack};
+use crate::dead::{Dead, LeftOut, left_out};
 use crate::document::{Parts, Revision};
 use crate::history::OutsideChange;
 use crate::last_good::Kept;
+use crate::registry::Agreed;
 use crate::store::follow::{Event, Followed, Stakes};
 use crate::store::{KeyState, Unreadable};
 
@@ -44,6 +46,8 @@ pub struct Writer {
     /// What the guard holds back, by stack; and the same, for it to look at.
     holdings: BTreeMap<String, Holding>,
     held: watch::Sender<BTreeMap<String, Held>>,
+    /// The servers of each stack that are dead, as the providers agree.
+    dead: BTreeMap<String, Dead>,
     /// A config that is not in force yet.
     waiting: Option<Waiting>,
     /// Why the newest config was refused, where it was.
@@ -85,6 +89,7 @@ impl Writer {
             config: Arc::clone(&config),
             stacks: BTreeMap::new(),
             problems: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             document: None,
             store: store.clone(),
             waiting: None,
@@ -105,6 +110,7 @@ impl Writer {
             known: Known::default(),
             holdings: BTreeMap::new(),
             held: watch::Sender::default(),
+            dead: BTreeMap::new(),
             waiting: None,
             refused: None,
             store,
@@ -139,10 +145,12 @@ impl Writer {
             let of_key = of_key.or_insert_with(|| Stakes {
                 colors: stack.colors.clone(),
                 guarded: false,
+                leaves_out: false,
             });
             // The key must tell a traffic to each of them.
             of_key.colors.retain(|color| stack.colors.contains(color));
             of_key.guarded |= stack.guard.is_some();
+            of_key.leaves_out |= stack.leaves_out_dead();
         }
         followed
     }
@@ -167,8 +175,13 @@ impl Writer {
     fn on_keys(&mut self, keys: &BTreeMap<String, KeyState>, now: Instant) -> Vec<OutsideChange> {
         let mut outside = Vec::new();
         let config = Arc::clone(&self.config);
-        for (name, _, key) in read(&config, keys) {
+        for (name, stack, key) in read(&config, keys) {
             outside.extend(self.settle(name, key, now));
+            if let Some(agreed) = &key.dead
+                && stack.leaves_out_dead()
+            {
+                self.agree(name, agreed, now);
+            }
         }
         let Some(mut waiting) = self.waiting.take() else {
             return outside;
@@ -243,6 +256,25 @@ impl Writer {
         (answers_for, came_back)
     }
 
+    /// Takes what the providers say of the dead servers of a stack.
+    fn agree(&mut self, name: &str, agreed: &Agreed, now: Instant) {
+        let (answers_for, came_back) = self.answers_for(now);
+        let early = came_back && answers_for < OTHERS_REPORT;
+        if let Some(dead) = agreed.after(self.dead.get(name), early) {
+            self.dead.insert(name.to_owned(), dead.clone());
+        }
+    }
+
+    /// The servers that are left out now.
+    fn left_out(&self) -> BTreeMap<String, LeftOut> {
+        let left_out = self.dead.iter().filter_map(|(name, dead)| {
+            let stack = self.config.stacks.get(name)?;
+            let left_out = left_out(stack, &self.known.states.get(name)?.traffic, dead);
+            (!left_out.is_empty()).then(|| (name.clone(), left_out))
+        });
+        left_out.collect()
+    }
+
     fn store_answers(&mut self, now: Instant) {
         if self.store.connected {
             return;
@@ -295,8 +327,10 @@ impl Writer {
         self.tell_guard();
         let before = self.state.serving();
         let stacks = &self.known.states;
-        let same =
-            Arc::ptr_eq(&before.config, &self.config) && same_traffic(&before.stacks, stacks);
+        let left_out = self.left_out();
+        let same = Arc::ptr_eq(&before.config, &self.config)
+            && same_traffic(&before.stacks, stacks)
+            && before.left_out == left_out;
         let document = match &before.document {
             Some(document) if same => Some(document.clone()),
             _ if self.is_known() => {
@@ -304,7 +338,8 @@ impl Writer {
                 let traffic = traffic.map(|(name, stack)| (name.clone(), stack.traffic.clone()));
                 let traffic = traffic.collect();
                 let certificate = self.certificate.as_ref();
-                Some(self.parts.render(&self.config, &traffic, certificate))
+                let (parts, config) = (&mut self.parts, &self.config);
+                Some(parts.render_those(config, &|_| true, &traffic, &left_out, certificate))
             }
             _ => None,
         };
@@ -313,6 +348,7 @@ impl Writer {
             config: Arc::clone(&self.config),
             stacks: stacks.clone(),
             problems: self.known.problems.clone(),
+            left_out,
             document,
             store: self.store.clone(),
             waiting,
@@ -322,12 +358,14 @@ impl Writer {
             && before.stacks == serving.stacks
             && before.problems == serving.problems
             && before.store == serving.store
+            && before.left_out == serving.left_out
             && before.document == serving.document
             && before.waiting == serving.waiting
             && before.refused == serving.refused;
         if equal {
             return;
         }
+        tell_left_out(&before.left_out, &serving.left_out);
         let serving = Arc::new(serving);
         self.state.serving.store(Arc::clone(&serving));
         let certificate = self.certificate.as_ref();

@@ -23,7 +23,7 @@ use disk::{Disk, LOCK};
 use super::write::{Write, Written};
 use super::{Changed, Kept, KeyState, StoreError, Unreadable};
 use crate::history::{Entry, RefusedChange};
-use crate::registry::{Aged, Instance, Peer, Report};
+use crate::registry::{Aged, Instance, Report, Told};
 
 /// How long the disk may take.
 const DISK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -148,13 +148,13 @@ impl Folder {
         self.look(move |disk| disk.reports(&key)).await
     }
 
-    /// See [`super::Session::peers`].
-    pub(super) async fn peers(
+    /// See [`super::Session::told`].
+    pub(super) async fn told(
         &self,
         keys: &[String],
-    ) -> Result<Vec<Result<Vec<Peer>, StoreError>>, StoreError> {
+    ) -> Result<Vec<Result<Told, StoreError>>, StoreError> {
         let keys = keys.to_owned();
-        self.look(move |disk| Ok(keys.iter().map(|key| disk.peers(key)).collect()))
+        self.look(move |disk| Ok(keys.iter().map(|key| disk.told(key)).collect()))
             .await
     }
 

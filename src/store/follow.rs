@@ -29,6 +29,8 @@ pub struct Stakes {
     pub colors: Vec<Color>,
     /// Whether the stack has a guard: a traffic that the history does not name tells nothing yet, either.
     pub guarded: bool,
+    /// Whether dead servers are left out of the stack: it matters what the others say of them.
+    pub leaves_out: bool,
 }
 
 /// What following the keys brings.
@@ -83,15 +85,22 @@ async fn session_loop(
         if !due.is_empty() {
             let keys: Vec<_> = due.keys().cloned().collect();
             let mut states = session.read(&keys).await?;
-            let silent = states.iter().filter(|(key, state)| {
+            let asked = states.iter().filter(|(key, state)| {
                 let stakes = due.get(*key);
                 let told = stakes.and_then(|it| state.tells(&it.colors, it.guarded));
-                told.is_none()
+                // A change of the key must not wait for what the others say of servers.
+                let leaves_out = stakes.is_some_and(|stakes| stakes.leaves_out);
+                told.is_none() || leaves_out && changed.concerns_reports(key)
             });
-            let silent: Vec<_> = silent.map(|(key, _)| key.clone()).collect();
-            for (key, peers) in session.peers(&silent).await? {
+            let asked: Vec<_> = asked.map(|(key, _)| key.clone()).collect();
+            for (key, told) in session.told(&asked).await? {
                 if let Some(state) = states.get_mut(&key) {
+                    let (peers, dead) = match told {
+                        Ok(told) => (Ok(told.peers), told.dead),
+                        Err(why) => (Err(why), None),
+                    };
                     state.peers = Some(peers);
+                    state.dead = dead;
                 }
             }
             *failures = 0;
@@ -147,6 +156,7 @@ mod tests {
             let stakes = Stakes {
                 colors: Vec::new(),
                 guarded: false,
+                leaves_out: false,
             };
             keys.map(|key| ((*key).to_owned(), stakes.clone()))
                 .collect()

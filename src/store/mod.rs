@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use crate::color::Color;
 use crate::history::Recorded;
 use crate::lease::Lease;
-use crate::registry::Peer;
+use crate::registry::{Agreed, Peer};
 use crate::traffic::Traffic;
 
 pub use beside::{history_key, lease_key, refused_key, registry_key, rollout_key, written};
@@ -117,8 +117,10 @@ pub struct KeyState {
     pub reading: Reading,
     /// The newest change in its history; none where that is known to be empty.
     pub newest: Result<Option<Recorded>, Unreadable>,
-    /// What [`Session::peers`] gives; none where nobody has asked.
+    /// What [`Session::told`] gives of other providers; none where nobody has asked.
     pub peers: Option<Result<Vec<Peer>, Unreadable>>,
+    /// What the providers say of dead servers; none where nobody has asked, or none says anything.
+    pub dead: Option<Agreed>,
     /// When it was read, by the store's clock.
     pub at: Timestamp,
 }
@@ -171,6 +173,14 @@ impl Changed {
                     || names.contains(&history_key(key))
                     || names.contains(&registry_key(key))
             }
+            Self::Anything => true,
+        }
+    }
+
+    /// Whether what the providers report of a key's stack may have changed.
+    pub fn concerns_reports(&self, key: &str) -> bool {
+        match self {
+            Self::Names(names) => names.contains(&registry_key(key)),
             Self::Anything => true,
         }
     }

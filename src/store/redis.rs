@@ -26,7 +26,7 @@ use super::address::{Address, elsewhere};
 use super::scripts::{RECORD, RECORD_REFUSAL, REPORT};
 use super::{Changed, StoreError, history_key, refused_key, registry_key};
 use crate::history::{self, Entry, OutsideChange, RefusedChange};
-use crate::registry::{Aged, Instance, Peer, Report, STOPPED_AFTER};
+use crate::registry::{Aged, Instance, Peer, Report, STOPPED_AFTER, Told};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -289,17 +289,17 @@ impl Connection {
         Ok(aged.collect())
     }
 
-    /// See [`super::Session::peers`].
-    pub(super) async fn peers(
+    /// See [`super::Session::told`].
+    pub(super) async fn told(
         &mut self,
         keys: &[String],
-    ) -> Result<Vec<Result<Vec<Peer>, StoreError>>, StoreError> {
+    ) -> Result<Vec<Result<Told, StoreError>>, StoreError> {
         let registries = self.registries(keys).await?.into_iter();
-        let peers = registries.map(|registry| {
+        let told = registries.map(|registry| {
             let (now, reports) = registry?;
-            Ok(peers(now, &reports))
+            Ok(told(now, &reports))
         });
-        Ok(peers.collect())
+        Ok(told.collect())
     }
 
     /// All that is in each key's registry, and the server's time in milliseconds.
@@ -333,23 +333,22 @@ fn registry(time: RedisResult<Value>, fields: RedisResult<Value>) -> RedisResult
     Ok((seconds * 1000 + micros / 1000, fields.collect()))
 }
 
-/// What the providers that run serve, by their reports.
-fn peers(now: u64, reports: &Fields) -> Vec<Peer> {
-    let mut peers = Vec::new();
-    for (provider, report) in reports {
-        // What is in one that has stopped makes no difference.
-        let stopped = age(report, now).is_some_and(|(age, _)| age >= STOPPED_AFTER);
-        if stopped || is_list_field(provider) {
-            continue;
-        }
+/// What the reports tell.
+fn told(now: u64, fields: &Fields) -> Told {
+    let mut reports = Vec::new();
+    let mut unreadable = Vec::new();
+    for (provider, report) in fields.iter().filter(|(field, _)| !is_list_field(field)) {
         match stamped(report, now) {
-            Some((report, age)) => peers.extend(Peer::of(report, age)),
-            // It hides none of the others.
-            None => peers.push(Peer {
+            Some(stamped) => reports.push(stamped),
+            // It hides none of the others. What is in one that has stopped makes no difference.
+            None if age(report, now).is_some_and(|(age, _)| age >= STOPPED_AFTER) => {}
+            None => unreadable.push(Peer {
                 traffic: Err(format!("the report of provider `{provider}` can't be read")),
                 since: None,
             }),
         }
     }
-    peers
+    let mut told = Told::of(reports);
+    told.peers.extend(unreadable);
+    told
 }

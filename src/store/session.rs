@@ -9,7 +9,7 @@ use super::{
 };
 use crate::history::{self, Entry, RefusedChange};
 use crate::lease::Lease;
-use crate::registry::{Aged, Instance, Peer, Report};
+use crate::registry::{Aged, Instance, Report, Told};
 
 /// One connection to the store. It is dropped at the first error, and a new one made.
 pub enum Session {
@@ -62,28 +62,28 @@ impl Session {
         states.remove(key).ok_or_else(nothing)
     }
 
-    /// What the providers that run serve of each key's stack, this one among them.
+    /// What the providers report of each key's stack, this one among them.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unreachable`].
-    pub async fn peers(
+    pub async fn told(
         &mut self,
         keys: &[String],
-    ) -> Result<BTreeMap<String, Result<Vec<Peer>, Unreadable>>, StoreError> {
-        let peers = match self {
-            Self::Redis(connection) => connection.peers(keys).await?,
-            Self::File(folder) => folder.peers(keys).await?,
+    ) -> Result<BTreeMap<String, Result<Told, Unreadable>>, StoreError> {
+        let told = match self {
+            Self::Redis(connection) => connection.told(keys).await?,
+            Self::File(folder) => folder.told(keys).await?,
         };
-        let peers = keys.iter().zip(peers).map(|(key, peers)| {
-            let peers = match peers {
-                Ok(peers) => Ok(peers),
+        let told = keys.iter().zip(told).map(|(key, told)| {
+            let told = match told {
+                Ok(told) => Ok(told),
                 Err(StoreError::Refused(why)) => Err(Unreadable(why.reason)),
                 Err(error) => return Err(error),
             };
-            Ok((key.clone(), peers))
+            Ok((key.clone(), told))
         });
-        peers.collect()
+        told.collect()
     }
 
     /// Waits until something that was read here may have changed, and gives what it was where the store tells.

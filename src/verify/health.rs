@@ -45,11 +45,20 @@ pub(super) async fn check(verify: &Verify<'_>, color: &Color, limits: Limits) ->
 pub async fn look(stack: &Stack, color: &Color, within: Duration) -> Vec<(String, Option<String>)> {
     let asked = planned(stack, color, within).into_iter();
     let asked = asked.filter_map(|(name, asked)| Some((name, asked.ok()?)));
-    let look = async |(name, request): (String, Request)| match is_well(&request).await {
+    join_all(asked.map(looked)).await
+}
+
+/// A server, and what is wrong with it.
+async fn looked((name, request): (String, Request)) -> (String, Option<String>) {
+    match is_well(&request).await {
         outcome if outcome.is_good() => (name, None),
         outcome => (name, Some(outcome.detail().to_owned())),
-    };
-    join_all(asked.map(look)).await
+    }
+}
+
+/// Whether a server answers this path with 2xx in this time.
+pub async fn answers(url: &str, path: &str, within: Duration) -> bool {
+    is_well(&Request::get(url, path, within)).await.is_good()
 }
 
 fn planned(stack: &Stack, color: &Color, timeout: Duration) -> Vec<Planned> {

@@ -2,6 +2,7 @@
 
 mod analysis;
 mod checks;
+mod dead;
 mod files;
 mod garbage;
 mod guard;

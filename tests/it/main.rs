@@ -16,6 +16,7 @@ mod compose;
 mod config;
 mod containers;
 mod cost;
+mod dead;
 mod deals;
 mod deploy;
 mod disabled;

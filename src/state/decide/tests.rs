@@ -114,6 +114,7 @@ impl Case {
             reading: self.reading.clone(),
             newest: self.newest.clone(),
             peers: self.peers.clone(),
+            dead: None,
             at: at(NOW),
         };
         let facts = Facts {

@@ -1,5 +1,6 @@
 //! A config that waits, and what becomes of it.
 
+mod dead;
 mod guarded;
 
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ fn says(value: Option<&str>) -> KeyState {
         reading: value.map_or(Reading::Missing, |value| Reading::Value(value.into())),
         newest: Ok(None),
         peers: Some(Ok(Vec::new())),
+        dead: None,
         at: Timestamp::UNIX_EPOCH,
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::{self, Entry, MOST_BYTES, OutsideChange, Recorded, RefusedChange};
 use crate::last_good::write_atomically_as;
-use crate::registry::{Aged, Instance, Peer, Report};
+use crate::registry::{Aged, Instance, Report, Told};
 use crate::store::{
     KeyState, Reading, Refusal, StoreError, Unreadable, history_key, refused_key, registry_key,
     too_much_history,
@@ -85,6 +85,7 @@ impl Disk {
                     Err(error) => Err(Unreadable(error.to_string())),
                 },
                 peers: None,
+                dead: None,
                 at: Timestamp::now(),
             };
             states.insert(key.clone(), state);
@@ -189,16 +190,16 @@ impl Disk {
         Ok(aged.collect())
     }
 
-    pub(super) fn peers(&self, key: &str) -> Result<Vec<Peer>, StoreError> {
+    pub(super) fn told(&self, key: &str) -> Result<Told, StoreError> {
         let all = self.stamped(key)?.map_err(|error| {
             let path = self.path(&registry_key(key));
             StoreError::refused(format!("{} holds no reports: {error}", path.display()))
         })?;
-        let peers = all.into_iter().filter_map(|stamped| {
+        let reports = all.into_iter().map(|stamped| {
             let age = stamped.age();
-            Peer::of(stamped.report, age)
+            (stamped.report, age)
         });
-        Ok(peers.collect())
+        Ok(Told::of(reports.collect()))
     }
 
     /// The lock, unless somebody else has it. It is there until the file is dropped.

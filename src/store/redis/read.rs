@@ -93,6 +93,7 @@ impl Connection {
                 reading,
                 newest: newest.map_err(|error| Unreadable(in_words(&error))),
                 peers: None,
+                dead: None,
                 at,
             };
             states.insert(key.clone(), state);

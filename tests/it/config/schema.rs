@@ -124,6 +124,7 @@ fn the_keys_of_the_example_are_in_the_schema() {
             "guardTimeout",
             "hooks",
             "key",
+            "leaveOutDead",
             "preview",
             "production",
             "services",
@@ -135,6 +136,7 @@ fn the_keys_of_the_example_are_in_the_schema() {
         keys(&root["$defs"]["Service"]),
         [
             "health",
+            "leaveOutDead",
             "loadBalancer",
             "production",
             "router",
