@@ -3,8 +3,12 @@
 //! `green` sends everything to green; `blue:90,green:10` nine of ten requests to blue. This text is what the key in
 //! the store holds, what the command line takes and what the history keeps.
 
+mod gaining;
+mod ramp;
+
 use std::fmt;
 
+pub use self::ramp::ramp;
 use crate::color::Color;
 use crate::printable::beginning;
 
@@ -57,22 +61,6 @@ impl Traffic {
     /// The colors that have traffic, in the order of the stack's colors.
     pub fn colors(&self) -> impl Iterator<Item = &Color> {
         self.0.iter().map(|(color, _)| color)
-    }
-
-    /// The colors that get a larger share by this traffic than by the one before; where none does, or where that is not
-    /// known, all that have some.
-    pub fn gaining(&self, before: Option<&Self>) -> Vec<Color> {
-        let sum = |traffic: &Self| traffic.0.iter().map(|(_, weight)| u64::from(*weight)).sum();
-        let all = || self.colors().cloned().collect();
-        let Some(before) = before else {
-            return all();
-        };
-        let (sum_now, sum_before): (u64, u64) = (sum(self), sum(before));
-        let gains = |(color, weight): &&(Color, u32)| {
-            u64::from(*weight) * sum_before > u64::from(before.weight(color)) * sum_now
-        };
-        let gaining: Vec<_> = self.0.iter().filter(gains).map(|it| it.0.clone()).collect();
-        if gaining.is_empty() { all() } else { gaining }
     }
 
     /// Reads a traffic value for a stack that has these colors.
@@ -143,51 +131,6 @@ impl Traffic {
         self.0.sort_by_key(|(color, _)| place(color));
         self
     }
-}
-
-/// The traffic of each step of a ramp to a color: its share in percent, and the rest to those that had it before, as it was
-/// shared among them. Steps that would take from the color what it has are left out; the last one gives it everything.
-pub fn ramp(from: &Traffic, color: &Color, percent: &[u32], colors: &[Color]) -> Vec<Traffic> {
-    let others: Vec<_> = from.0.iter().filter(|(other, _)| other != color).collect();
-    let sum = |shares: &[&(Color, u32)]| shares.iter().map(|(_, weight)| u64::from(*weight)).sum();
-    let rest: u64 = sum(&others);
-    let has = u64::from(from.weight(color));
-    let steps = percent.iter().filter_map(|percent| {
-        let share = u64::from(*percent);
-        if share >= 100 || rest == 0 {
-            return None;
-        }
-        // What it has now is at least that much.
-        if has * 100 >= share * (has + rest) {
-            return None;
-        }
-        // In hundredths of a percent, so that several others keep their shares among themselves.
-        let left = (100 - share) * 100;
-        let mut shares: Vec<_> = others
-            .iter()
-            .map(|(other, weight)| (other.clone(), (u64::from(*weight) * left / rest) as u32))
-            .collect();
-        shares.push((color.clone(), *percent * 100));
-        let divisor = shares
-            .iter()
-            .fold(0, |divisor, (_, weight)| gcd(divisor, *weight));
-        let shares = shares.into_iter();
-        let mut shares: Vec<_> = shares
-            .map(|(color, it)| (color, it / divisor.max(1)))
-            .collect();
-        // Two colors in percent read best.
-        if let [(_, one), (_, two)] = shares.as_mut_slice() {
-            (*one, *two) = (100 - *percent, *percent);
-        }
-        shares.retain(|(_, weight)| *weight > 0);
-        Some(Traffic(shares).sorted(colors))
-    });
-    steps.chain([Traffic::all_to(color.clone())]).collect()
-}
-
-/// The greatest common divisor (Euclid's).
-fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Whether two traffic values of one stack mean the same, whatever the order in which they name its colors. They are as
@@ -267,9 +210,13 @@ pub enum InvalidTraffic {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Traffic, InvalidTraffic> {
-        let colors = ["blue", "green", "Blue2"].map(|c| c.parse().unwrap());
-        Traffic::parse(text.as_bytes(), &colors)
+    /// Those of the stack.
+    pub(super) fn colors() -> [Color; 3] {
+        ["blue", "green", "Blue2"].map(|c| c.parse().unwrap())
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Traffic, InvalidTraffic> {
+        Traffic::parse(text.as_bytes(), &colors())
     }
 
     #[test]
