@@ -17,11 +17,11 @@ use crate::traffic::Traffic;
 /// site there is a mistake, and a color that is not well no reason to stay. The key is set only if it is still what it
 /// was; then every instance of Traefik, behind every provider, is waited for until it has confirmed the new document,
 /// and the one at production until it routes by it (with `marker` in the config: every one); then production is
-/// verified through Traefik, and with --bake for as long as that says. Where something fails after the key was set, it
-/// goes back, and that is confirmed too; a store that refuses that is tried until the time is over. While it is at it,
-/// another flip of the stack is refused; `rollback` never is. --timeout holds for each of these waits; production may
-/// fail for 3 s before that counts. Ctrl-C before the key is set changes nothing; after it, the new traffic stands, and
-/// it says so.
+/// verified through Traefik, and with --bake for as long as that says, then also by the figures of its traffic where the
+/// config has an `analysis`. Where something fails after the key was set, it goes back, and that is confirmed too; a
+/// store that refuses that is tried until the time is over. While it is at it, another flip of the stack is refused;
+/// `rollback` never is. --timeout holds for each of these waits; production may fail for 3 s before that counts. Ctrl-C
+/// before the key is set changes nothing; after it, the new traffic stands, and it says so.
 ///
 /// Exit codes: 0 done; 1 failed, or it could not be found out whether the color is ready; nothing was changed; 2 usage
 /// or config mistake; 3 refused: a check failed, nothing at all could be verified, or production or the key is somebody

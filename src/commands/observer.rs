@@ -9,6 +9,7 @@ use super::progress::Progress;
 use super::told::proof;
 use super::{Common, talk, talk_unless_quiet};
 use crate::registry::first_few;
+use crate::rollout::analysis::{Measured, of_measured};
 use crate::rollout::event::Event;
 use crate::verify::report::time;
 
@@ -45,9 +46,21 @@ impl<'a> Observer<'a> {
             Event::WaitingForWayBack(why) => self.wait(&format!(
                 "waiting for the store to take the way back: {why}"
             )),
-            Event::Watching(left) => self.wait(&format!(
-                "watching production for {:.0} s more",
-                left.as_secs_f64()
+            Event::Watching { left, to_come } => {
+                let left = format!("watching production for {:.0} s more", left.as_secs_f64());
+                self.wait(&match to_come.as_secs() {
+                    0 => left,
+                    later => format!("{left}, and {later} s in the steps to come"),
+                });
+            }
+            Event::StepPassed {
+                step,
+                of,
+                to,
+                measured,
+            } => self.say(&format!(
+                "step {step} of {of}: {to} passed{}",
+                with_figures(measured)
             )),
             Event::Verifying(color) => self.say(&format!("verifying {color}")),
             Event::Ready { color, after } => {
@@ -71,9 +84,10 @@ impl<'a> Observer<'a> {
                 "the store can't be reached: {why}; what Traefik serves stands"
             )),
             Event::NothingOfProduction => self.say("note: nothing of production was verified"),
-            Event::KeptPassing(time) => {
-                self.say(&format!("production kept passing for {time:?}"));
-            }
+            Event::KeptPassing { long, measured } => self.say(&format!(
+                "production kept passing for {long:?}{}",
+                with_figures(measured)
+            )),
             Event::GoingBack(from) => self.say(&format!("going back to {from}")),
             Event::AwaitingApproval => self.say(
                 "waiting for somebody to approve it: `bluegreen rollout resume` does, `bluegreen rollout abort` refuses",
@@ -107,5 +121,13 @@ impl<'a> Observer<'a> {
     fn say(&self, line: &str) {
         *self.wait.borrow_mut() = Progress::new(self.common.quiet || self.common.json);
         talk_unless_quiet(self.common, line);
+    }
+}
+
+/// What a step was measured at, behind what else is said of it; nothing where that is nothing.
+fn with_figures(measured: &[Measured]) -> String {
+    match &*of_measured(measured) {
+        "" => String::new(),
+        figures => format!(": {figures}"),
     }
 }

@@ -14,9 +14,10 @@ use crate::traffic::ramp;
 /// Moves the traffic of a stack to a color by steps, each with the care of a flip.
 ///
 /// Before each step the color is verified; after it every instance is waited for, and production has to keep passing for
-/// as long as --interval says, and after the last step for as long as --bake says. The first failure goes back to the
-/// traffic before the ramp. Steps that would take traffic from the color are left out. Ctrl-C pauses it: the traffic stays
-/// as it is, and `bluegreen ramp --resume` or `bluegreen rollout resume` goes on.
+/// as long as --interval says, and after the last step for as long as --bake says, by its answers and, where the config
+/// has an `analysis`, by the figures of its traffic. The first failure goes back to the traffic before the ramp. Steps that
+/// would take traffic from the color are left out. Ctrl-C pauses it: the traffic stays as it is, and
+/// `bluegreen ramp --resume` or `bluegreen rollout resume` goes on.
 ///
 /// Examples: `bluegreen ramp green --steps 5,25,50,100 --interval 2m`; `bluegreen ramp --resume`.
 ///

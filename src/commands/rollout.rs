@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::change::{context, look};
 use super::follow::follow;
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::config::{Config, Stack};
 use crate::history::{self, author};
+use crate::rollout::analysis::of_measured;
 use crate::rollout::engine::Left;
 use crate::rollout::event::Event;
 use crate::rollout::record::{Record, Stage, Want};
@@ -212,6 +213,10 @@ pub(super) fn sentence(record: &Record, kept: &Kept) -> String {
     if let Some(deadline) = record.deadline.filter(|_| record.paused.is_none()) {
         let left = deadline.duration_since(kept.at).as_secs().max(0);
         now += &format!(", {left} s more");
+        let later = record.request.watched_after(record.step).as_secs();
+        if later > 0 {
+            now += &format!(", and {later} s in the steps to come");
+        }
     }
     match &record.runner {
         Some(runner) if !is_abandoned(record, kept) => {
@@ -236,10 +241,9 @@ fn step_line(record: &Record, nth: usize, step: &str) -> String {
             )
         },
     );
-    let measured: Vec<_> = done.measured.iter().map(Value::to_string).collect();
-    let measured = match measured.as_slice() {
-        [] => String::new(),
-        all => format!("; measured: {}", all.join(", ")),
+    let measured = match &*of_measured(&done.measured) {
+        "" => String::new(),
+        measured => format!("; {measured}"),
     };
     format!("{step}: set at {:.0}, {confirmed}{measured}", done.at)
 }

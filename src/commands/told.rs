@@ -243,9 +243,10 @@ impl Told<'_> {
                 "somebody else changed `{key}` meanwhile: it is {found}"
             ))
             .hint("look at `bluegreen history`, and flip again if that is what you want"),
-            Cause::Late { .. } | Cause::ProductionFails { .. } | Cause::ProductionUnknown { .. } => {
-                failure(self.what(cause))
-            }
+            Cause::Late { .. }
+            | Cause::ProductionFails { .. }
+            | Cause::AnalysisFails { .. }
+            | Cause::ProductionUnknown { .. } => failure(self.what(cause)),
         }
     }
 
@@ -377,6 +378,7 @@ fn exit(outcome: &Outcome) -> Exit {
                 | Cause::NothingToVerify { .. }
                 | Cause::ProductionForeign { .. }
                 | Cause::ProductionFails { .. }
+                | Cause::AnalysisFails { .. }
                 | Cause::ProductionUnknown { .. }
                 | Cause::Hook { .. }
                 | Cause::Frozen { .. },

@@ -112,15 +112,17 @@ impl Job<'_> {
                     let production = Production {
                         context,
                         traffic: &to,
+                        from,
                         timeout: record.request.timeout,
                         until: instant(*until, ahead),
                         long: record.request.watched(record.step),
+                        to_come: record.request.watched_after(record.step),
                     };
                     if !record.request.verify {
                         tokio::time::sleep_until(production.until.into()).await;
                         return Happened::Passed(Vec::new());
                     }
-                    watch(&production, checks).await
+                    watch(&production, record, checks).await
                 }
                 // These are the engine's own.
                 Act::Hooks(_)
@@ -138,21 +140,32 @@ impl Job<'_> {
     }
 }
 
-async fn watch(production: &Production<'_>, checks: &mut Report) -> Happened {
+async fn watch(production: &Production<'_>, record: &Record, checks: &mut Report) -> Happened {
     let tell = production.context.tell;
     let mut report = Report::default();
     let watched = production.watch(&mut report).await;
     let verdict = report.verdict();
     checks.lines.extend(report.lines);
-    if let Err(cause) = watched {
-        return Happened::Broken(cause);
-    }
+    let measured = match watched {
+        Ok(measured) => measured,
+        Err(cause) => return Happened::Broken(cause),
+    };
     if verdict == Verdict::Nothing {
         tell(Event::NothingOfProduction);
+    } else if record.request.steps.len() > 1 {
+        tell(Event::StepPassed {
+            step: record.step + 1,
+            of: record.request.steps.len(),
+            to: record.to(),
+            measured: &measured,
+        });
     } else if !production.long.is_zero() {
-        tell(Event::KeptPassing(production.long));
+        tell(Event::KeptPassing {
+            long: production.long,
+            measured: &measured,
+        });
     }
-    Happened::Passed(Vec::new())
+    Happened::Passed(measured)
 }
 
 /// The wait after the key was set back.

@@ -65,6 +65,8 @@ pub struct Engine<'a> {
     to_nobody: bool,
     /// Whether it was told that the store is away.
     told_away: bool,
+    /// The step that was told last.
+    told_step: Option<usize>,
 }
 
 impl<'a> Engine<'a> {
@@ -99,6 +101,7 @@ impl<'a> Engine<'a> {
             set_at: Instant::now(),
             to_nobody: record.request.without_provider && !before.provider_runs(),
             told_away: false,
+            told_step: None,
             record,
         }
     }
@@ -154,6 +157,7 @@ impl<'a> Engine<'a> {
 
     async fn acts(&mut self, mut act: Act) -> Result<Left, Lost> {
         loop {
+            self.tell_step();
             act = match act {
                 Act::End => {
                     // Where its place is taken, what came of it is said here all the same.
@@ -178,6 +182,20 @@ impl<'a> Engine<'a> {
                     None => self.perform(act).await?,
                 },
             };
+        }
+    }
+
+    /// Tells once which step of several it is at.
+    fn tell_step(&mut self) {
+        let (step, of) = (self.record.step, self.record.request.steps.len());
+        let is_at_it = matches!(
+            self.record.stage,
+            Stage::Verify | Stage::Freeze | Stage::Confirm | Stage::Production
+        );
+        if of > 1 && is_at_it && self.told_step.replace(step) != Some(step) {
+            let to = self.record.to();
+            let step = step + 1;
+            (self.context.tell)(Event::Step { step, of, to });
         }
     }
 

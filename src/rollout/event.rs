@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::analysis::Measured;
 use super::outcome::{Confirmed, Late};
 use super::record::Wish;
 use crate::verify::measure::Told;
@@ -45,14 +46,35 @@ pub enum Event<'a> {
     WaitingForStore(&'a str),
     /// Every instance has the traffic, and production is verified next.
     Confirmed(&'a Confirmed),
-    /// Production is watched for so long still.
-    Watching(Duration),
+    /// Production is watched on.
+    Watching {
+        /// For how long still.
+        left: Duration,
+        /// For how long after the steps that are to come.
+        to_come: Duration,
+    },
+    /// A step of several has passed.
+    StepPassed {
+        /// Which, from 1.
+        step: usize,
+        /// How many there are.
+        of: usize,
+        /// The traffic that it gave.
+        to: &'a str,
+        /// What was measured.
+        measured: &'a [Measured],
+    },
     /// The store can't be reached while production is watched.
     StoreAway(&'a str),
     /// Production has nothing that could be verified.
     NothingOfProduction,
-    /// Production has kept passing for so long.
-    KeptPassing(Duration),
+    /// Production has kept passing.
+    KeptPassing {
+        /// For how long.
+        long: Duration,
+        /// What was measured.
+        measured: &'a [Measured],
+    },
     /// The key is set back to this.
     GoingBack(&'a str),
     /// The store does not take the way back yet.

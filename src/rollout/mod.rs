@@ -5,8 +5,8 @@
 //! - [`engine`]: does what the plan says, keeps the record, and hears what others want meanwhile; [`keeper`] writes the
 //!   record in one step with the key and the lease; [`act`] is what takes its time;
 //! - [`before`]: what is there before; [`ready`]: whether the colors are; [`confirm`]: the wait for the instances, by
-//!   [`standing`] and [`applied`]; [`watch`]: production after the change, by its answers and its figures
-//!   ([`analysis`]); [`way_back`] and its [`attempts`];
+//!   [`standing`] and [`applied`]; [`watch`]: production after the change, by its answers and by [`looks`] at
+//!   its figures ([`analysis`]); [`way_back`] and its [`attempts`];
 //! - [`hook`]: what the operator runs beside it; [`freeze`]: when nothing is to be changed;
 //! - [`remote`]: a rollout that runs elsewhere; [`adopt`]: one that nobody runs;
 //! - [`outcome`]: what came of it; [`event`]: what happens meanwhile, for whoever looks on.
@@ -27,6 +27,7 @@ pub mod freeze;
 pub mod hook;
 pub mod interrupts;
 pub mod keeper;
+pub mod looks;
 pub mod order;
 pub mod outcome;
 pub mod plan;

@@ -191,6 +191,13 @@ pub enum Cause {
         /// What is wrong.
         wrong: String,
     },
+    /// The figures of the traffic are beyond their limits.
+    AnalysisFails {
+        /// The traffic then.
+        traffic: String,
+        /// What is wrong.
+        wrong: String,
+    },
     /// Production could not be verified.
     ProductionUnknown {
         /// The traffic then.
@@ -411,6 +418,9 @@ impl fmt::Display for Cause {
             }
             Self::ProductionFails { traffic, wrong } => {
                 write!(f, "production fails on {traffic}: {wrong}")
+            }
+            Self::AnalysisFails { traffic, wrong } => {
+                write!(f, "the figures fail on {traffic}: {wrong}")
             }
             Self::ProductionUnknown { traffic, wrong } => {
                 write!(f, "production could not be verified on {traffic}: {wrong}")

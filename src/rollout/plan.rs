@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::analysis::Measured;
 use super::outcome::{At, Cause, Confirmed, Effect, End, Late, Outcome, WayBack};
-use super::record::{Record, Stage, StepDone, Want, Wish};
+use super::record::{Record, Stage, StepDone, Want, Wish, kept};
 use super::request::Kind;
 use crate::verify::report::Report;
 
@@ -87,7 +88,7 @@ pub enum Happened {
     /// The store could not be reached any more, and the time is over.
     StoreLost(String),
     /// Production has passed, and what was measured.
-    Passed(Vec<serde_json::Value>),
+    Passed(Vec<Measured>),
     /// Production has not.
     Broken(Cause),
     /// The key is set back.
@@ -195,8 +196,9 @@ pub fn next(record: &mut Record, happened: Happened, gates: &Gates, now: Timesta
         (_, Happened::StoreLost(reason)) => record.over(Cause::StoreLost { reason }, now),
 
         (Stage::Production, Happened::Passed(measured)) => {
+            let steps = record.request.steps.len();
             if let Some(done) = record.done.last_mut() {
-                done.measured = measured;
+                done.measured = kept(measured, steps);
             }
             if record.request.kind == Kind::Rollback {
                 record.enter(Stage::BackHooks, None, now);

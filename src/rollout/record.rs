@@ -8,9 +8,13 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::analysis::Measured;
 use super::keeper::Lost;
 use super::outcome::{Cause, Confirmed, Outcome, WayBack};
 use super::request::{Kind, Request};
+
+/// How many figures a record keeps, of all its steps: the store takes no more than 64 kB, and there may be thousands.
+const FIGURES_KEPT: usize = 100;
 
 /// A rollout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -186,7 +190,17 @@ pub struct StepDone {
     pub confirmed: Option<Confirmed>,
     /// What it was measured at, service by service.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub measured: Vec<serde_json::Value>,
+    pub measured: Vec<Measured>,
+}
+
+/// What a record keeps of the figures of a step, in a rollout of so many: those that are judged come first.
+pub(super) fn kept(mut measured: Vec<Measured>, steps: usize) -> Vec<Measured> {
+    let most = (FIGURES_KEPT / steps.max(1)).max(1);
+    if measured.len() > most {
+        measured.sort_by_key(|one| !one.judged);
+        measured.truncate(most);
+    }
+    measured
 }
 
 impl Record {

@@ -78,6 +78,12 @@ impl Request {
         step + 1 >= self.steps.len()
     }
 
+    /// How long production is watched after all the steps that come after this one.
+    pub fn watched_after(&self, step: usize) -> Duration {
+        let later = step + 1..self.steps.len();
+        later.map(|step| self.watched(step)).sum()
+    }
+
     /// How long production is watched after a step.
     pub fn watched(&self, step: usize) -> Duration {
         if self.is_last(step) {

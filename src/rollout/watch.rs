@@ -1,9 +1,14 @@
-//! Production is watched after the key was set: every service answers, all the time, while the smoke tests run beside.
+//! Production is watched after the key was set: every service answers, all the time, while the smoke tests run beside, and
+//! the figures are looked at.
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
+
+use super::analysis::Measured;
 use super::context::Context;
 use super::event::Event;
+use super::looks::Looks;
 use super::outcome::Cause;
 use crate::traffic::Traffic;
 use crate::verify::measure::{Limits, Told};
@@ -33,51 +38,96 @@ pub(super) struct Production<'a> {
     pub(super) context: &'a Context<'a>,
     /// The traffic that it serves.
     pub(super) traffic: &'a Traffic,
+    /// That before the rollout, where it is known.
+    pub(super) from: Option<&'a Traffic>,
     /// How long one round may take.
     pub(super) timeout: Duration,
     /// Until when it is watched.
     pub(super) until: Instant,
     /// For how long that is; nothing where one round is enough.
     pub(super) long: Duration,
+    /// For how long it is watched after the steps that are to come.
+    pub(super) to_come: Duration,
+}
+
+/// What fails, and what was seen of it.
+enum Broken {
+    /// An answer, or a smoke test.
+    Answers(Report),
+    /// The figures.
+    Figures(Report),
 }
 
 impl Production<'_> {
-    /// Verifies it, and goes on as long as it has to; `report` gets the first round, and what fails.
+    /// Verifies it, and goes on as long as it has to; `report` gets the first round, the figures in the end, and what
+    /// fails. Gives what was measured.
     ///
     /// # Errors
     ///
     /// What fails.
-    pub(super) async fn watch(&self, report: &mut Report) -> Result<(), Cause> {
-        let broken = match self.watched(report).await {
-            Ok(()) => return Ok(()),
+    pub(super) async fn watch(&self, report: &mut Report) -> Result<Vec<Measured>, Cause> {
+        // Figures say something only once some time has passed.
+        let looks = match self.long.is_zero() {
+            true => None,
+            false => Looks::begin(self.context, self.traffic, self.from),
+        };
+        let broken = match self.watched(looks, report).await {
+            Ok(measured) => return Ok(measured),
             Err(broken) => broken,
         };
-        let (traffic, wrong) = (self.traffic.to_string(), broken.wrong());
-        Err(match broken.verdict() {
-            Verdict::Failed => Cause::ProductionFails { traffic, wrong },
-            _ => Cause::ProductionUnknown { traffic, wrong },
+        let (Broken::Answers(seen) | Broken::Figures(seen)) = &broken;
+        let (traffic, wrong) = (self.traffic.to_string(), seen.wrong());
+        report.lines.extend(seen.lines.iter().cloned());
+        Err(match &broken {
+            Broken::Figures(_) => Cause::AnalysisFails { traffic, wrong },
+            Broken::Answers(seen) if seen.verdict() == Verdict::Failed => {
+                Cause::ProductionFails { traffic, wrong }
+            }
+            Broken::Answers(_) => Cause::ProductionUnknown { traffic, wrong },
         })
     }
 
-    async fn watched(&self, report: &mut Report) -> Result<(), Report> {
-        // The smoke tests wait until every service has answered once.
-        let first = self.round(Part::Answers, false).await;
-        report.lines.extend(first.lines.iter().cloned());
-        passed(first)?;
-        let checked = tokio::select! {
-            broken = self.answers_break() => Err(broken),
-            checked = self.checks() => checked,
+    async fn watched(
+        &self,
+        mut looks: Option<Looks<'_>>,
+        report: &mut Report,
+    ) -> Result<Vec<Measured>, Broken> {
+        let first_look = async {
+            if let Some(looks) = &mut looks {
+                looks.first().await;
+            }
         };
-        let checks = checked.inspect_err(|broken| report.lines.extend(broken.lines.clone()))?;
+        // The smoke tests wait until every service has answered once.
+        let (first, ()) = join(self.round(Part::Answers, false), first_look).await;
+        report
+            .lines
+            .extend(passed(first).map_err(Broken::Answers)?.lines);
+        let figures_break = async {
+            match &mut looks {
+                Some(looks) => looks.fail().await,
+                None => std::future::pending().await,
+            }
+        };
+        let checks = tokio::select! {
+            broken = self.answers_break() => Err(Broken::Answers(broken)),
+            broken = figures_break => Err(Broken::Figures(broken)),
+            checks = self.checks() => checks.map_err(Broken::Answers),
+        }?;
         let is_checked = !checks.lines.is_empty();
         report.lines.extend(checks.lines);
-        if !is_checked && self.long.is_zero() {
-            return Ok(());
+        let measured = match &mut looks {
+            Some(looks) => {
+                let (seen, measured) = looks.last().await.map_err(Broken::Figures)?;
+                report.lines.extend(seen.lines);
+                measured
+            }
+            None => Vec::new(),
+        };
+        if is_checked || !self.long.is_zero() {
+            // What began to fail just now may not have counted yet.
+            passed(self.round(Part::Answers, true).await).map_err(Broken::Answers)?;
         }
-        // What began to fail just now may not have counted yet.
-        let last = passed(self.round(Part::Answers, true).await);
-        last.map(drop)
-            .inspect_err(|broken| report.lines.extend(broken.lines.clone()))
+        Ok(measured)
     }
 
     /// Waits until a service does not answer as it should.
@@ -102,7 +152,8 @@ impl Production<'_> {
                 if pause.is_zero() {
                     break;
                 }
-                (self.context.tell)(Event::Watching(left));
+                let to_come = self.to_come;
+                (self.context.tell)(Event::Watching { left, to_come });
                 tokio::time::sleep(LOOK_EVERY.min(pause)).await;
             }
             // Only the first are told as a whole: after them, what goes wrong.

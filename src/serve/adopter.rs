@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::Shared;
 use crate::config::Config;
 use crate::rollout::adopt::adopt;
+use crate::rollout::analysis::of_measured;
 use crate::rollout::context::Context;
 use crate::rollout::engine::Left;
 use crate::rollout::event::Event;
@@ -216,6 +217,25 @@ fn log(stack: &str, event: &Event<'_>) {
         Event::Step { step, of, to } => {
             tracing::info!(stack, step, of, to, "a rollout makes a step")
         }
+        Event::StepPassed {
+            step,
+            of,
+            to,
+            measured,
+        } => tracing::info!(
+            stack,
+            step,
+            of,
+            to,
+            figures = of_measured(measured),
+            "a step has passed"
+        ),
+        Event::KeptPassing { long, measured } => tracing::info!(
+            stack,
+            seconds = long.as_secs_f64(),
+            figures = of_measured(measured),
+            "production kept passing"
+        ),
         Event::Confirmed(confirmed) => {
             tracing::info!(stack, instances = confirmed.count, "a rollout is confirmed");
         }
@@ -247,9 +267,8 @@ fn log(stack: &str, event: &Event<'_>) {
         | Event::ProductionUnwell(_)
         | Event::WaitingFor(_)
         | Event::WaitingForStore(_)
-        | Event::Watching(_)
+        | Event::Watching { .. }
         | Event::NothingOfProduction
-        | Event::KeptPassing(_)
         | Event::WaitingForWayBack(_)
         | Event::HookPrinted(_) => {}
     }

@@ -34,6 +34,7 @@ mod listener;
 mod preview;
 mod properties;
 mod readme;
+mod rollout;
 mod share;
 mod shown;
 mod state;

@@ -208,8 +208,10 @@ pub enum Standing {
     Passed,
     /// So does every figure that could be judged; of others there were not enough requests.
     NotEnough,
-    /// A figure could not be measured, or has failed, but not often enough to count.
+    /// A figure could not be measured.
     Unknown,
+    /// A figure has failed, or nothing at all could be read, but not often enough to count.
+    Failing,
     /// A figure has failed as often in a row as counts, or nothing at all could be read so often.
     Failed,
 }
@@ -224,7 +226,8 @@ impl Judged {
             Verdict::Failed(..) | Verdict::Unmeasured(Unmeasured::Blind(_)) if counts => {
                 Standing::Failed
             }
-            Verdict::Failed(..) | Verdict::Unmeasured(_) => Standing::Unknown,
+            Verdict::Failed(..) | Verdict::Unmeasured(Unmeasured::Blind(_)) => Standing::Failing,
+            Verdict::Unmeasured(_) => Standing::Unknown,
         }
     }
 }

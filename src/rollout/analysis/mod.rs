@@ -37,6 +37,7 @@ use crate::document::service_of;
 use crate::verify::report::Line;
 
 pub use self::judge::Standing;
+pub use self::words::of_measured;
 
 /// What is said of a figure where no source could be read; why is said of the sources.
 const BLIND: &str = "nothing could be read";
@@ -71,6 +72,8 @@ pub struct Measured {
     pub service: String,
     /// The color.
     pub color: String,
+    /// Whether it is judged, and not only what the others are compared with.
+    pub judged: bool,
     /// How many requests it has answered.
     pub requests: u64,
     /// The share of those with 5xx, from 0 to 1; none where there were no requests.
@@ -119,6 +122,16 @@ impl Analysis {
     /// The time from one look to the next.
     pub fn every(&self) -> Duration {
         self.config.every
+    }
+
+    /// How many looks in a row must fail before it counts.
+    pub fn failures(&self) -> u32 {
+        self.config.failures
+    }
+
+    /// Whether the instances themselves are asked.
+    pub fn asks_instances(&self) -> bool {
+        matches!(self.config.source, Source::Instances { .. })
     }
 
     /// Looks once. The instances are given by name and address, and are asked where the config says so; the step began
@@ -184,6 +197,7 @@ impl Analysis {
             Measured {
                 service: service.clone(),
                 color: color.to_string(),
+                judged: self.colors.contains(color),
                 requests: figures.requests,
                 errors: figures.share(),
                 quantile: at,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Measured;
 use super::counters::Seen;
 use super::judge::{Figure, Judged, Limit, Standing, Subject, Unmeasured, Value, Verdict};
 use crate::color::Color;
@@ -38,6 +39,42 @@ impl fmt::Display for Value {
             Self::Number(number) => write!(f, "{number:.3e}"),
         }
     }
+}
+
+/// `api green: 1240 requests, 0.1 % errors, p95 12 ms`
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            service,
+            color,
+            judged: _,
+            requests,
+            errors,
+            quantile,
+            latency,
+        } = self;
+        write!(f, "{service} {color}: {requests} requests")?;
+        if let Some(share) = errors {
+            write!(f, ", {} errors", Value::Share(*share))?;
+        }
+        let latency = latency.and_then(|latency| Duration::try_from_secs_f64(latency).ok());
+        match latency {
+            Some(latency) => write!(f, ", {} {}", percentile(*quantile), time(latency)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What those that are judged were measured at, in a sentence; nothing where there are none.
+pub fn of_measured(measured: &[Measured]) -> String {
+    let judged = measured.iter().filter(|one| one.judged);
+    let judged: Vec<_> = judged.map(ToString::to_string).collect();
+    judged.join("; ")
+}
+
+/// A quantile in percent, such as `p95`.
+fn percentile(quantile: f64) -> String {
+    format!("p{}", rounded(quantile * 100.0, 3))
 }
 
 /// A number with at most so many decimals.
@@ -77,7 +114,7 @@ pub(super) fn of_judged(
     let outcome = match judged.standing(config.failures) {
         Standing::Passed => Outcome::Passed(detail),
         Standing::NotEnough => Outcome::Skipped(detail),
-        Standing::Unknown => Outcome::Unmeasured(detail),
+        Standing::Unknown | Standing::Failing => Outcome::Unmeasured(detail),
         Standing::Failed => Outcome::Failed(detail),
     };
     line(judged.subject.to_string(), outcome, took)
@@ -98,7 +135,7 @@ fn detail(judged: &Judged, config: &Analysis, other: Option<&Color>) -> String {
     let seen = |value: &Value| {
         let quantile = match (&judged.subject.figure, &config.latency) {
             (Figure::Latency, Some(Latency { quantile, .. })) => {
-                format!("p{} ", rounded(quantile * 100.0, 3))
+                format!("{} ", percentile(*quantile))
             }
             _ => String::new(),
         };
@@ -140,6 +177,39 @@ fn detail(judged: &Judged, config: &Analysis, other: Option<&Color>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_is_told_by_what_is_judged() {
+        let measured = |color: &str, requests, errors, latency| Measured {
+            service: "api".to_owned(),
+            color: color.to_owned(),
+            judged: color == "green",
+            requests,
+            errors,
+            quantile: 0.95,
+            latency,
+        };
+        for (measured, words) in [
+            (vec![], ""),
+            (vec![measured("blue", 3720, Some(0.0), Some(0.009))], ""),
+            (
+                vec![
+                    measured("blue", 3720, Some(0.0), Some(0.009)),
+                    measured("green", 1240, Some(0.001), Some(0.012)),
+                ],
+                "api green: 1240 requests, 0.1 % errors, p95 12 ms",
+            ),
+            (
+                vec![
+                    measured("green", 0, None, None),
+                    measured("green", 1, Some(0.0), Some(f64::MAX)),
+                ],
+                "api green: 0 requests; api green: 1 requests, 0 % errors",
+            ),
+        ] {
+            assert_eq!(of_measured(&measured), words);
+        }
+    }
 
     #[test]
     fn values_are_short_and_say_what_is_so() {

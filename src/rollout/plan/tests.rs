@@ -434,3 +434,42 @@ fn a_record_is_read_as_it_was_written() {
         assert_eq!(Record::of_json(&json), Some(record), "{stage:?}");
     }
 }
+
+fn figures(judged: bool) -> Measured {
+    Measured {
+        service: "api".to_owned(),
+        color: if judged { "green" } else { "blue" }.to_owned(),
+        judged,
+        requests: 1240,
+        errors: Some(0.0),
+        quantile: 0.95,
+        latency: Some(0.012),
+    }
+}
+
+#[test]
+fn a_record_keeps_what_a_step_was_measured_at_as_far_as_there_is_room() {
+    let steps = ["blue:75,green:25", "blue:50,green:50", "green"];
+    for (measured, kept) in [(0, 0), (10, 10), (33, 33), (34, 33), (10_000, 33)] {
+        let mut ramp = record(Kind::Ramp, &steps);
+        ramp.stage = Stage::Confirm;
+        ramp.done.push(StepDone {
+            traffic: steps[0].to_owned(),
+            at: now(),
+            confirmed: None,
+            measured: Vec::new(),
+        });
+        ramp.stage = Stage::Production;
+        let all: Vec<_> = (0..measured).map(|nth| figures(nth % 2 == 1)).collect();
+        let act = next(&mut ramp, Happened::Passed(all), &Gates::default(), now());
+        assert_eq!(act, Some(Act::Verify));
+        assert_eq!(ramp.step, 1);
+        let done = &ramp.done[0].measured;
+        assert_eq!(done.len(), kept);
+        // Where there is no room for all, what is judged stays.
+        let judged = done.iter().filter(|one| one.judged).count();
+        assert_eq!(judged, kept.min(measured / 2));
+        let read = Record::of_json(&ramp.to_json());
+        assert_eq!(read, Some(ramp));
+    }
+}

@@ -56,7 +56,7 @@ async fn what_two_traefiks_count_is_judged_together() {
         |look, measured| (requests(measured, "green") == 25).then(|| (look.standing, said(look))),
     )
     .await;
-    assert_eq!(lines.0, Standing::Unknown);
+    assert_eq!(lines.0, Standing::Failing);
     assert_eq!(
         lines.1[1],
         "unmeasured errors api green: 20 % of 25 requests, at most 5 % is allowed; 1 of 2 looks in a row"
@@ -66,7 +66,7 @@ async fn what_two_traefiks_count_is_judged_together() {
         "{lines:?}"
     );
     let again = analysis.look(&INSTANCES, second).await;
-    assert_eq!(again.standing, Standing::Unknown, "{:?}", said(&again));
+    assert_eq!(again.standing, Standing::Failing, "{:?}", said(&again));
     site.ask(1, "/slow?ms=400", 2).await;
     let lines = look_until(
         &mut analysis,
@@ -149,7 +149,7 @@ async fn a_traefik_that_restarts_counts_on_and_one_that_is_gone_is_named() {
     // Nobody goes on blindly.
     site.traefiks[0].kill();
     let look = analysis.look(&INSTANCES, Duration::ZERO).await;
-    assert_eq!(look.standing, Standing::Unknown);
+    assert_eq!(look.standing, Standing::Failing);
     assert!(
         said(&look)[1].ends_with("nothing could be read; 1 of 2 looks in a row"),
         "{:?}",

@@ -46,7 +46,7 @@ async fn told(answer: Vec<u8>) -> [String; 2] {
         let look = analysis
             .look(&[("edge-1", "127.0.0.1")], Duration::ZERO)
             .await;
-        assert_eq!(look.standing, Standing::Unknown);
+        assert_eq!(look.standing, Standing::Failing);
         let lines = said(&look);
         assert_eq!(
             lines[1],
@@ -153,7 +153,7 @@ async fn a_prometheus_that_is_away_fails_a_query_as_often_as_counts() {
     let away = "q green: the Prometheus does not answer: Connection refused (os error 111)";
     for (standing, line) in [
         (
-            Standing::Unknown,
+            Standing::Failing,
             format!("unmeasured {away}; 1 of 2 looks in a row"),
         ),
         (Standing::Failed, format!("failed {away}; 2 looks in a row")),

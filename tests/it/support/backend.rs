@@ -1,6 +1,6 @@
 //! The servers behind Traefik: one service in several colors, in this process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -19,6 +19,9 @@ use tokio::time::Interval;
 
 use super::eventually;
 use super::port::{free_port, loopback};
+
+/// The share of a color is that of the newest so many requests that came for the service through Traefik.
+const SHARE_OF: usize = 40;
 
 /// The time between two events of `/stream`.
 const EVENT_EVERY: Duration = Duration::from_millis(20);
@@ -47,6 +50,8 @@ struct State {
     in_public: AtomicU64,
     healthy: AtomicBool,
     manners: Mutex<Manners>,
+    /// To which color the newest requests of the service came through Traefik.
+    newest: Arc<Mutex<VecDeque<String>>>,
 }
 
 /// How a server answers where it does not do so well.
@@ -58,11 +63,36 @@ struct Manners {
     in_public: Option<StatusCode>,
     /// The color that it says it is.
     says: Option<String>,
+    /// The share that it bears, and what it does with more.
+    overload: Option<(f64, Overload)>,
+}
+
+/// What a color does that gets a larger share of the requests than it bears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overload {
+    /// It answers with 500.
+    Fails,
+    /// It answers so much later.
+    Slow(Duration),
+}
+
+impl State {
+    /// The share of this color, with a request that comes through Traefik.
+    fn share(&self) -> f64 {
+        let mut newest = self.newest.lock().unwrap();
+        newest.push_back(self.color.clone());
+        while newest.len() > SHARE_OF {
+            newest.pop_front();
+        }
+        let own = newest.iter().filter(|color| **color == self.color).count();
+        own as f64 / SHARE_OF as f64
+    }
 }
 
 impl Backend {
     pub(crate) async fn start(service: &str, colors: &[&str]) -> Self {
         let mut servers = BTreeMap::new();
+        let newest = Arc::default();
         for &color in colors {
             let state = Arc::new(State {
                 service: service.into(),
@@ -71,6 +101,7 @@ impl Backend {
                 in_public: AtomicU64::new(0),
                 healthy: AtomicBool::new(true),
                 manners: Mutex::default(),
+                newest: Arc::clone(&newest),
             });
             let address = loopback(free_port());
             let running = serve(address, &state).await;
@@ -123,6 +154,13 @@ impl Backend {
     pub(crate) fn set_status_in_public(&self, color: &str, status: u16) {
         let mut manners = self.colors[color].state.manners.lock().unwrap();
         manners.in_public = Some(StatusCode::from_u16(status).unwrap());
+    }
+
+    /// What it does from now on once its share of the requests that come through Traefik is larger than this.
+    #[track_caller]
+    pub(crate) fn bears(&self, color: &str, share: f64, overload: Overload) {
+        let mut manners = self.colors[color].state.manners.lock().unwrap();
+        manners.overload = Some((share, overload));
     }
 
     /// The color that it says it is from now on.
@@ -194,11 +232,22 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Answer,
     if is_public {
         state.in_public.fetch_add(1, Ordering::Relaxed);
     }
-    let (says, status) = {
+    let share = if is_public { state.share() } else { 0.0 };
+    let (says, status, overload) = {
         let manners = state.manners.lock().unwrap();
         let of_path = manners.of_paths.get(path).copied();
         let in_public = manners.in_public.filter(|_| is_public);
-        (manners.says.clone(), in_public.or(of_path))
+        let overload = manners.overload.filter(|(bears, _)| share > *bears);
+        let overload = overload.map(|(_, overload)| overload);
+        (manners.says.clone(), in_public.or(of_path), overload)
+    };
+    let status = match overload {
+        Some(Overload::Fails) => Some(StatusCode::INTERNAL_SERVER_ERROR),
+        Some(Overload::Slow(late)) => {
+            tokio::time::sleep(late).await;
+            status
+        }
+        None => status,
     };
     let mut response = Response::builder()
         .status(status.unwrap_or(StatusCode::OK))
