@@ -82,7 +82,12 @@ async fn one(
             let wrong = report.wrong();
             return Err(Cause::ReadyUnknown { color, wrong });
         }
-        Verdict::Nothing if now == Now::NotKnown && !checks_production(context, request) => {
+        // Before a later step production has passed.
+        Verdict::Nothing
+            if production.is_some()
+                && now == Now::NotKnown
+                && !checks_production(context, request) =>
+        {
             return Err(Cause::NothingToVerify { color });
         }
         Verdict::Nothing => tell(Event::NothingOfColor(&color)),

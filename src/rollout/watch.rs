@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::join;
+use futures_util::future::{join, try_join};
+use tokio::sync::oneshot;
 
 use super::analysis::Measured;
 use super::context::Context;
@@ -102,27 +103,30 @@ impl Production<'_> {
         report
             .lines
             .extend(passed(first).map_err(Broken::Answers)?.lines);
-        let figures_break = async {
-            match &mut looks {
-                Some(looks) => looks.fail().await,
-                None => std::future::pending().await,
-            }
+        let (checked, are_checked) = oneshot::channel();
+        let checks = async {
+            let checks = self.checks().await.map_err(Broken::Answers)?;
+            // The figures are looked at for as long as the checks take, and then once more.
+            checked.send(()).ok();
+            Ok(checks)
         };
-        let checks = tokio::select! {
+        let figures = async {
+            let Some(looks) = &mut looks else {
+                return Ok((Report::default(), Vec::new()));
+            };
+            tokio::select! {
+                broken = looks.fail() => return Err(Broken::Figures(broken)),
+                _ = are_checked => {}
+            }
+            looks.last().await.map_err(Broken::Figures)
+        };
+        let (checks, (seen, measured)) = tokio::select! {
             broken = self.answers_break() => Err(Broken::Answers(broken)),
-            broken = figures_break => Err(Broken::Figures(broken)),
-            checks = self.checks() => checks.map_err(Broken::Answers),
+            both = try_join(checks, figures) => both,
         }?;
         let is_checked = !checks.lines.is_empty();
         report.lines.extend(checks.lines);
-        let measured = match &mut looks {
-            Some(looks) => {
-                let (seen, measured) = looks.last().await.map_err(Broken::Figures)?;
-                report.lines.extend(seen.lines);
-                measured
-            }
-            None => Vec::new(),
-        };
+        report.lines.extend(seen.lines);
         if is_checked || !self.long.is_zero() {
             // What began to fail just now may not have counted yet.
             passed(self.round(Part::Answers, true).await).map_err(Broken::Answers)?;

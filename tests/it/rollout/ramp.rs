@@ -186,3 +186,20 @@ async fn a_set_during_a_ramp_supersedes_it() {
     site.traefik.wait_for(HOSTS[0], "blue").await;
     all_is_well(load, "blue").await;
 }
+
+/// What has nothing to be verified before a step was seen in production after the step before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stack_without_health_and_checks_goes_through_all_steps() {
+    let site = Site::start().await;
+    for _ in HOSTS {
+        site.reconfigure(" health: /health,", "");
+    }
+    let args = ramp(&["--steps", "25,50,100", "--interval", "0s"]);
+    let run = site.command(&args).stdout("deals: blue → green");
+    let run = run.stderr("note: nothing of green was verified");
+    run.run().await;
+    assert_eq!(
+        site.moves().await,
+        ["green", "blue:50,green:50", "blue:75,green:25"]
+    );
+}
