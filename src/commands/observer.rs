@@ -11,6 +11,7 @@ use super::{Common, talk, talk_unless_quiet};
 use crate::registry::first_few;
 use crate::rollout::analysis::{Measured, of_measured};
 use crate::rollout::event::Event;
+use crate::verify::measure::Told;
 use crate::verify::report::time;
 
 /// The observer.
@@ -38,7 +39,12 @@ impl<'a> Observer<'a> {
                 let lines = if quietly { Lines::Wrong } else { Lines::Talk };
                 *self.board.borrow_mut() = Board::new(self.common, lines);
             }
-            Event::Check(told) => self.board.borrow().tell(told),
+            Event::Check(told) => {
+                if let Told::Line(_) = told {
+                    self.wait.borrow_mut().clear();
+                }
+                self.board.borrow().tell(told);
+            }
             Event::WaitingFor(late) => {
                 self.wait(&format!("waiting for {}", first_few(late.iter())));
             }

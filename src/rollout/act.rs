@@ -143,13 +143,12 @@ impl Job<'_> {
 async fn watch(production: &Production<'_>, record: &Record, checks: &mut Report) -> Happened {
     let tell = production.context.tell;
     let mut report = Report::default();
-    let watched = production.watch(&mut report).await;
+    let (watched, measured) = production.watch(&mut report).await;
     let verdict = report.verdict();
     checks.lines.extend(report.lines);
-    let measured = match watched {
-        Ok(measured) => measured,
-        Err(cause) => return Happened::Broken(cause),
-    };
+    if let Err(cause) = watched {
+        return Happened::Broken(cause, measured);
+    }
     if verdict == Verdict::Nothing {
         tell(Event::NothingOfProduction);
     } else if record.request.steps.len() > 1 {

@@ -62,34 +62,38 @@ impl<'a> Looks<'a> {
         }
     }
 
-    /// Looks once more in the end, and again while something fails that does not count yet: a step that ends with figures
-    /// beyond their limits has not passed. Gives what there is to tell, and what was measured.
+    /// Looks once more in the end, and again while something fails that does not count yet; gives what the last look saw.
     ///
     /// # Errors
     ///
-    /// What the last look saw, where it fails.
-    pub(super) async fn last(&mut self) -> Result<(Report, Vec<Measured>), Report> {
-        let tell = self.context.tell;
+    /// The same, where it fails.
+    pub(super) async fn last(&mut self) -> Result<Report, Report> {
         let mut more = self.analysis.failures().saturating_sub(1);
         loop {
             let look = self.look().await;
-            match look.standing {
-                Standing::Failing if more > 0 => more -= 1,
-                Standing::Failing | Standing::Failed => {
+            match in_the_end(look.standing, more) {
+                Last::Passes => {
+                    let tell = self.context.tell;
+                    tell(Event::Round { quietly: false });
+                    for line in &look.lines {
+                        tell(Event::Check(Told::Line(line)));
+                    }
+                    return Ok(Report::new(look.lines));
+                }
+                Last::Fails => {
                     self.tell_wrong(&look);
                     return Err(Report::new(look.lines));
                 }
-                Standing::Passed | Standing::NotEnough | Standing::Unknown => {
-                    tell(Event::Round { quietly: false });
-                    look.lines
-                        .iter()
-                        .for_each(|line| tell(Event::Check(Told::Line(line))));
-                    return Ok((Report::new(look.lines), self.analysis.measured()));
-                }
+                Last::Again => self.tell_wrong(&look),
             }
-            self.tell_wrong(&look);
+            more -= 1;
             tokio::time::sleep(self.analysis.every()).await;
         }
+    }
+
+    /// What was measured so far.
+    pub(super) fn measured(&self) -> Vec<Measured> {
+        self.analysis.measured()
     }
 
     async fn look(&mut self) -> Look {
@@ -127,7 +131,6 @@ impl<'a> Looks<'a> {
     /// Tells what is wrong, once for as long as it is.
     fn tell_wrong(&mut self, look: &Look) {
         let tell = self.context.tell;
-        tell(Event::Round { quietly: true });
         for line in &look.lines {
             let word = line.outcome.word();
             if line.outcome.is_good() {
@@ -135,6 +138,44 @@ impl<'a> Looks<'a> {
             } else if self.told.insert(line.name.clone(), word) != Some(word) {
                 tell(Event::Check(Told::Line(line)));
             }
+        }
+    }
+}
+
+/// What comes of a step by its last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    Passes,
+    Fails,
+    /// That is not known yet: another look is made.
+    Again,
+}
+
+/// What comes of a step that ends with figures that stand so, where so many more looks may be made: one that ends beyond
+/// the limits has not passed.
+fn in_the_end(standing: Standing, more: u32) -> Last {
+    match standing {
+        Standing::Passed | Standing::NotEnough | Standing::Unknown => Last::Passes,
+        Standing::Failing if more > 0 => Last::Again,
+        Standing::Failing | Standing::Failed => Last::Fails,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_ends_with_figures_beyond_their_limits_has_not_passed() {
+        for (standing, with_more, without) in [
+            (Standing::Passed, Last::Passes, Last::Passes),
+            (Standing::NotEnough, Last::Passes, Last::Passes),
+            (Standing::Unknown, Last::Passes, Last::Passes),
+            (Standing::Failing, Last::Again, Last::Fails),
+            (Standing::Failed, Last::Fails, Last::Fails),
+        ] {
+            assert_eq!(in_the_end(standing, 1), with_more, "{standing:?}");
+            assert_eq!(in_the_end(standing, 0), without, "{standing:?}");
         }
     }
 }

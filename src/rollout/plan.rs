@@ -13,11 +13,12 @@ use jiff::Timestamp;
 
 use super::analysis::Measured;
 use super::outcome::{At, Cause, Confirmed, Effect, End, Late, Outcome, WayBack};
-use super::record::{Record, Stage, StepDone, Want, Wish, kept};
+use super::record::{Record, Stage, StepDone, Want, Wish};
 use super::request::Kind;
 use crate::verify::report::Report;
 
-/// Whoever carries a rollout on gives its instances this long at least: the providers may have just come back, too.
+/// Whoever carries a rollout on gives its instances this long at least: the providers may have just come back, too. So
+/// long it also watches production.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// What is done next.
@@ -89,8 +90,8 @@ pub enum Happened {
     StoreLost(String),
     /// Production has passed, and what was measured.
     Passed(Vec<Measured>),
-    /// Production has not.
-    Broken(Cause),
+    /// Production has not, and what was measured until then.
+    Broken(Cause, Vec<Measured>),
     /// The key is set back.
     SetBack,
     /// It is not, or it could not be confirmed.
@@ -137,7 +138,13 @@ pub fn carry_on(record: &mut Record, gates: &Gates, now: Timestamp) -> Act {
         Stage::Before => Act::Hooks(Moment::Before),
         Stage::Freeze => record.set(gates, now),
         Stage::Confirm => Act::Confirm(deadline.max(now + GRACE.min(record.request.timeout))),
-        Stage::Production => Act::Watch(deadline),
+        Stage::Production => {
+            // What nobody has watched says nothing.
+            let least = GRACE.min(record.request.watched(record.step));
+            let until = deadline.max(now + least);
+            record.deadline = Some(until);
+            Act::Watch(until)
+        }
         Stage::After => Act::Hooks(Moment::After),
         Stage::Back => Act::SetBack,
         Stage::ConfirmBack => {
@@ -196,10 +203,7 @@ pub fn next(record: &mut Record, happened: Happened, gates: &Gates, now: Timesta
         (_, Happened::StoreLost(reason)) => record.over(Cause::StoreLost { reason }, now),
 
         (Stage::Production, Happened::Passed(measured)) => {
-            let steps = record.request.steps.len();
-            if let Some(done) = record.done.last_mut() {
-                done.measured = kept(measured, steps);
-            }
+            record.is_measured(measured);
             if record.request.kind == Kind::Rollback {
                 record.enter(Stage::BackHooks, None, now);
                 return Some(Act::Hooks(Moment::Back));
@@ -212,7 +216,10 @@ pub fn next(record: &mut Record, happened: Happened, gates: &Gates, now: Timesta
             record.enter(Stage::Verify, None, now);
             carry_on(record, gates, now)
         }
-        (Stage::Production, Happened::Broken(cause)) => record.back(cause, now),
+        (Stage::Production, Happened::Broken(cause, measured)) => {
+            record.is_measured(measured);
+            record.back(cause, now)
+        }
         (Stage::After, Happened::HooksPassed) => record.end(End::Done, None, None, now),
         (Stage::Before, Happened::HookFailed(why)) => match record.has_changed() {
             // A hook had moved traffic itself, in the name of this rollout.
@@ -394,7 +401,7 @@ impl Record {
         self.wanted = None;
         match wish.what {
             Want::Pause if self.can_hold() => {
-                self.paused = Some(wish);
+                self.paused.get_or_insert(wish);
                 Some(Act::Hold)
             }
             // What is under way is brought to its end first.
@@ -402,7 +409,7 @@ impl Record {
                 self.paused = Some(wish);
                 None
             }
-            Want::Resume if self.paused.take().is_some() => match self.stage {
+            Want::Resume if self.unpause(now) => match self.stage {
                 Stage::Confirm => None,
                 // The hooks have passed: else it would not have been held.
                 Stage::Before => Some(self.set(gates, now)),
@@ -416,6 +423,18 @@ impl Record {
             },
             Want::Pause | Want::Resume => None,
         }
+    }
+
+    /// Takes the pause away, where there is one. Meanwhile nobody has watched production: that is made up for.
+    fn unpause(&mut self, now: Timestamp) -> bool {
+        let Some(paused) = self.paused.take() else {
+            return false;
+        };
+        if let (Stage::Production, Some(deadline)) = (self.stage, self.deadline) {
+            let left = deadline.duration_since(paused.at.max(self.since));
+            self.deadline = Some(now + left);
+        }
+        true
     }
 
     /// The operator wants to wait no longer: a ramp is paused, anything else ends with the traffic that stands.

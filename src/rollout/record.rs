@@ -193,16 +193,6 @@ pub struct StepDone {
     pub measured: Vec<Measured>,
 }
 
-/// What a record keeps of the figures of a step, in a rollout of so many: those that are judged come first.
-pub(super) fn kept(mut measured: Vec<Measured>, steps: usize) -> Vec<Measured> {
-    let most = (FIGURES_KEPT / steps.max(1)).max(1);
-    if measured.len() > most {
-        measured.sort_by_key(|one| !one.judged);
-        measured.truncate(most);
-    }
-    measured
-}
-
 impl Record {
     /// The traffic of the step that it is at.
     pub fn to(&self) -> &str {
@@ -257,6 +247,18 @@ impl Record {
     /// Whether it has changed the traffic.
     pub fn has_changed(&self) -> bool {
         self.traffic.is_some()
+    }
+
+    /// The step that was made last is measured. Where there is no room for all, those that are judged are kept.
+    pub(super) fn is_measured(&mut self, mut measured: Vec<Measured>) {
+        let most = (FIGURES_KEPT / self.request.steps.len().max(1)).max(1);
+        if measured.len() > most {
+            measured.sort_by_key(|one| !one.judged);
+            measured.truncate(most);
+        }
+        if let Some(done) = self.done.last_mut() {
+            done.measured = measured;
+        }
     }
 
     /// The instances that are not waited for on the way back: they have not come to the new traffic either.

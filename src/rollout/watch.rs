@@ -61,40 +61,40 @@ enum Broken {
 
 impl Production<'_> {
     /// Verifies it, and goes on as long as it has to; `report` gets the first round, the figures in the end, and what
-    /// fails. Gives what was measured.
-    ///
-    /// # Errors
-    ///
-    /// What fails.
-    pub(super) async fn watch(&self, report: &mut Report) -> Result<Vec<Measured>, Cause> {
+    /// fails. Gives whether that is nothing, and what was measured.
+    pub(super) async fn watch(&self, report: &mut Report) -> (Result<(), Cause>, Vec<Measured>) {
         // Figures say something only once some time has passed.
-        let looks = match self.long.is_zero() {
+        let mut looks = match self.long.is_zero() {
             true => None,
             false => Looks::begin(self.context, self.traffic, self.from),
         };
-        let broken = match self.watched(looks, report).await {
-            Ok(measured) => return Ok(measured),
-            Err(broken) => broken,
-        };
-        let (Broken::Answers(seen) | Broken::Figures(seen)) = &broken;
+        let watched = self.watched(&mut looks, report).await;
+        let watched = watched.map_err(|broken| self.cause(&broken, report));
+        let measured = looks.map(|looks| looks.measured());
+        (watched, measured.unwrap_or_default())
+    }
+
+    /// Why it goes back; the report gets what was seen of it.
+    fn cause(&self, broken: &Broken, report: &mut Report) -> Cause {
+        let (Broken::Answers(seen) | Broken::Figures(seen)) = broken;
         let (traffic, wrong) = (self.traffic.to_string(), seen.wrong());
         report.lines.extend(seen.lines.iter().cloned());
-        Err(match &broken {
+        match broken {
             Broken::Figures(_) => Cause::AnalysisFails { traffic, wrong },
             Broken::Answers(seen) if seen.verdict() == Verdict::Failed => {
                 Cause::ProductionFails { traffic, wrong }
             }
             Broken::Answers(_) => Cause::ProductionUnknown { traffic, wrong },
-        })
+        }
     }
 
     async fn watched(
         &self,
-        mut looks: Option<Looks<'_>>,
+        looks: &mut Option<Looks<'_>>,
         report: &mut Report,
-    ) -> Result<Vec<Measured>, Broken> {
+    ) -> Result<(), Broken> {
         let first_look = async {
-            if let Some(looks) = &mut looks {
+            if let Some(looks) = looks.as_mut() {
                 looks.first().await;
             }
         };
@@ -111,8 +111,8 @@ impl Production<'_> {
             Ok(checks)
         };
         let figures = async {
-            let Some(looks) = &mut looks else {
-                return Ok((Report::default(), Vec::new()));
+            let Some(looks) = looks.as_mut() else {
+                return Ok(Report::default());
             };
             tokio::select! {
                 broken = looks.fail() => return Err(Broken::Figures(broken)),
@@ -120,18 +120,18 @@ impl Production<'_> {
             }
             looks.last().await.map_err(Broken::Figures)
         };
-        let (checks, (seen, measured)) = tokio::select! {
+        let (checks, figures) = tokio::select! {
             broken = self.answers_break() => Err(Broken::Answers(broken)),
             both = try_join(checks, figures) => both,
         }?;
         let is_checked = !checks.lines.is_empty();
         report.lines.extend(checks.lines);
-        report.lines.extend(seen.lines);
+        report.lines.extend(figures.lines);
         if is_checked || !self.long.is_zero() {
             // What began to fail just now may not have counted yet.
             passed(self.round(Part::Answers, true).await).map_err(Broken::Answers)?;
         }
-        Ok(measured)
+        Ok(())
     }
 
     /// Waits until a service does not answer as it should.

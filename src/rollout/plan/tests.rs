@@ -187,9 +187,9 @@ fn whoever_carries_it_on_does_what_its_stage_says() {
         (Stage::Approve, Act::AwaitApproval),
         (Stage::Before, Act::Hooks(Moment::Before)),
         (Stage::Freeze, Act::Set),
-        // The deadline was long ago: the instances get a while all the same.
+        // The deadline was long ago: the instances get a while all the same, and production is watched for as long.
         (Stage::Confirm, Act::Confirm(now() + GRACE)),
-        (Stage::Production, Act::Watch(now())),
+        (Stage::Production, Act::Watch(now() + GRACE)),
         (Stage::After, Act::Hooks(Moment::After)),
         (Stage::Back, Act::SetBack),
         (Stage::ConfirmBack, Act::ConfirmBack(now() + GRACE)),
@@ -319,14 +319,40 @@ fn a_freeze_refuses_what_begins_and_holds_what_runs() {
 fn a_ramp_that_is_interrupted_is_paused_and_goes_on_from_there() {
     let mut ramp = record(Kind::Ramp, &["blue:95,green:5", "green"]);
     ramp.stage = Stage::Production;
+    ramp.deadline = Some(now() + Duration::from_secs(120));
     ramp.traffic = Some("blue:95,green:5".to_owned());
     let interrupted = Happened::Interrupted(At::Production, Vec::new());
-    let act = next(&mut ramp, interrupted, &Gates::default(), now());
+    let pausing = now() + Duration::from_secs(50);
+    let act = next(&mut ramp, interrupted, &Gates::default(), pausing);
     assert_eq!(act, Some(Act::Leave));
     assert!(!ramp.has_ended());
-    assert_eq!(carry_on(&mut ramp, &Gates::default(), now()), Act::Hold);
-    let act = next(&mut ramp, wish(Want::Resume), &Gates::default(), now());
-    assert_eq!(act, Some(Act::Watch(now())));
+    let later = now() + Duration::from_secs(7200);
+    assert_eq!(carry_on(&mut ramp, &Gates::default(), later), Act::Hold);
+    // A second pause is none: since the first nobody has watched.
+    let act = next(&mut ramp, wish(Want::Pause), &Gates::default(), later);
+    assert_eq!(act, Some(Act::Hold));
+    let act = next(&mut ramp, wish(Want::Resume), &Gates::default(), later);
+    let until = later + Duration::from_secs(70);
+    assert_eq!(act, Some(Act::Watch(until)));
+    assert_eq!(ramp.deadline, Some(until));
+    assert_eq!(ramp.paused, None);
+}
+
+#[test]
+fn production_is_watched_a_while_by_whoever_carries_it_on_but_no_longer_than_it_was_to_be() {
+    let mut flip = flip_at(Stage::Production);
+    flip.deadline = Some(now() + Duration::from_secs(40));
+    let gates = Gates::default();
+    let at = |seconds| now() + Duration::from_secs(seconds);
+    for (came, until) in [(10, 40), (30, 40), (35, 45), (3600, 3610)] {
+        let mut flip = flip.clone();
+        let act = carry_on(&mut flip, &gates, at(came));
+        assert_eq!(act, Act::Watch(at(until)), "{came}");
+        // Who looks at it meanwhile is told the same.
+        assert_eq!(flip.deadline, Some(at(until)));
+    }
+    flip.request.bake = Duration::ZERO;
+    assert_eq!(carry_on(&mut flip, &gates, at(50)), Act::Watch(at(50)));
 }
 
 /// A pause that comes while the hooks run, or the instances are waited for, cuts nothing off.
@@ -401,7 +427,7 @@ fn every_way_back_tells_its_effect_on_the_traffic() {
 
 #[test]
 fn what_can_t_go_back_stands_and_says_so() {
-    let broken = || Happened::Broken(fails());
+    let broken = || Happened::Broken(fails(), Vec::new());
     for (from, go_back, changed, way, end) in [
         (Some("blue"), true, false, WayBack::NotNeeded, End::Refused),
         (None, true, true, WayBack::NotKnown, End::RolledBack),
@@ -461,9 +487,16 @@ fn a_record_keeps_what_a_step_was_measured_at_as_far_as_there_is_room() {
         });
         ramp.stage = Stage::Production;
         let all: Vec<_> = (0..measured).map(|nth| figures(nth % 2 == 1)).collect();
+        // Whatever came of it.
+        let mut back = ramp.clone();
+        let broken = Happened::Broken(fails(), all.clone());
+        back.traffic = Some(steps[0].to_owned());
+        let act = next(&mut back, broken, &Gates::default(), now());
+        assert_eq!(act, Some(Act::SetBack));
         let act = next(&mut ramp, Happened::Passed(all), &Gates::default(), now());
         assert_eq!(act, Some(Act::Verify));
         assert_eq!(ramp.step, 1);
+        assert_eq!(back.done, ramp.done);
         let done = &ramp.done[0].measured;
         assert_eq!(done.len(), kept);
         // Where there is no room for all, what is judged stays.
