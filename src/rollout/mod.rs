@@ -4,9 +4,9 @@
 //! - [`plan`]: what comes next, by what has happened: pure;
 //! - [`engine`]: does what the plan says, keeps the record, and hears what others want meanwhile; [`keeper`] writes the
 //!   record in one step with the key and the lease; [`act`] is what takes its time;
-//! - [`before`]: what is there before; [`ready`]: whether the colors are; [`confirm`]: the wait for the instances, by
-//!   [`standing`] and [`applied`]; [`watch`]: production after the change, by its answers and by [`looks`] at
-//!   its figures ([`analysis`]); [`way_back`] and its [`attempts`];
+//! - [`before`]: what is there before; [`ready`]: whether the colors are; [`there`]: whether anybody is, for who goes
+//!   back; [`confirm`]: the wait for the instances, by [`standing`] and [`applied`]; [`watch`]: production after the
+//!   change, by its answers and by [`looks`] at its figures ([`analysis`]); [`way_back`] and its [`attempts`];
 //! - [`hook`]: what the operator runs beside it; [`freeze`]: when nothing is to be changed;
 //! - [`remote`]: a rollout that runs elsewhere; [`adopt`]: one that nobody runs;
 //! - [`outcome`]: what came of it; [`event`]: what happens meanwhile, for whoever looks on.
@@ -36,5 +36,6 @@ pub mod record;
 pub mod remote;
 pub mod request;
 pub mod standing;
+pub mod there;
 pub mod watch;
 pub mod way_back;

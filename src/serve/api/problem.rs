@@ -41,6 +41,8 @@ pub(super) enum Kind {
     UnsupportedMediaType,
     /// What is asked for can't be had together, or not now.
     Unfit,
+    /// Nobody would be there to take the traffic.
+    NobodyThere,
     /// There is no such rollout.
     UnknownRollout,
     /// Somebody else is changing the traffic.
@@ -111,6 +113,11 @@ impl Kind {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "unfit",
                 "This can't be carried out",
+            ),
+            Self::NobodyThere => (
+                StatusCode::CONFLICT,
+                "nobody-there",
+                "Nobody is there to take the traffic",
             ),
             Self::UnknownRollout => (
                 StatusCode::NOT_FOUND,

@@ -19,6 +19,7 @@ use crate::rollout::order::{Goal, Order};
 use crate::rollout::outcome::Cause;
 use crate::rollout::record::{Record, Want};
 use crate::rollout::remote::{NotNoted, hand_over, is_abandoned, want};
+use crate::rollout::there;
 use crate::serve::Shared;
 use crate::serve::routes::{Answer, json, json_of};
 use crate::store::{Kept, Unreadable};
@@ -180,6 +181,11 @@ pub(super) async fn begin(shared: &Shared, post: &Post) -> Result<Answer, Proble
     let request = order.request(stack, before.traffic.as_ref(), &history.map_err(failed)?);
     let request =
         request.map_err(|unfit| Problem::new(Kind::Unfit, format!("{unfit}{NOTHING}")))?;
+    if let (Goal::Rollback, true, Some(now)) = (&order.goal, order.verify, &before.traffic) {
+        let to = traffic(request.goal(), stack)?;
+        let looked = there::look(stack, now, &to).await;
+        looked.map_err(|absent| Problem::new(Kind::NobodyThere, format!("{absent}{NOTHING}")))?;
+    }
     let why = match (body.why, &order.goal) {
         (why, Goal::Rollback) if why.is_empty() => "rollback".to_owned(),
         (why, _) => why,

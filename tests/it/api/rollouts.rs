@@ -6,6 +6,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::{get, send};
+use crate::support::backend::Backend;
 use crate::support::cli::Cli;
 use crate::support::eventually;
 use crate::support::http::Answer;
@@ -323,6 +324,29 @@ async fn an_order_that_is_none_is_refused_with_what_is_wrong() {
     assert_eq!(nowhere.await.status, 404);
     assert_eq!(redis.cli(&["KEYS", "*rollout*"]).await, "");
     assert_eq!(redis.cli(&["GET", "active"]).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_sends_nobody_to_a_color_that_was_stopped() {
+    let redis = Redis::start().await;
+    let there = Backend::start("api", &["green"]).await;
+    let green = format!("green: {}", there.url("green"));
+    let config = CONFIG.replace("green: http://127.0.0.1:9", &green);
+    let provider = start(&config, &redis).await;
+    for color in ["blue", "green"] {
+        let path = "/stacks/deals/traffic";
+        let set = post_with(&provider, path, &[], color.to_owned()).await;
+        assert_eq!(set.status, 200, "{}", set.text());
+    }
+    let back = begin(&provider, &json!({ "kind": "rollback" })).await;
+    assert_eq!(back.status, 409, "{}", back.text());
+    assert_eq!(back.json()["type"], "/problems/nobody-there");
+    assert!(
+        back.text()
+            .contains("no server of api in blue takes a connection")
+    );
+    let back = begin(&provider, &json!({ "kind": "rollback", "noVerify": true })).await;
+    assert_eq!(back.status, 202, "{}", back.text());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
