@@ -128,11 +128,14 @@ pub struct Preview {
     pub rule: Option<String>,
 }
 
-/// What stands before a plain `SET` of the key: the health of the servers of a color that would get more traffic. At
-/// least one of its services can be asked for it.
+/// What stands before a plain `SET` of the key that would give a color more traffic; at least one of the two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guard {
-    /// How long they may take to answer.
+    /// The health of the color's servers. At least one of the services can be asked for it.
+    pub health: bool,
+    /// The stack's analysis of the traffic that the color has already, where it has some.
+    pub analysis: bool,
+    /// How long the servers may take to answer.
     pub within: Duration,
 }
 

@@ -109,6 +109,7 @@ pub(super) struct RawStack {
 pub(super) enum RawGuard {
     // No doc comments: they would make each variant a schema of its own.
     Health,
+    Analysis,
 }
 
 /// How to see a color that has no traffic.

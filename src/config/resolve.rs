@@ -128,7 +128,8 @@ fn stack(raw: RawStack, path: &Path, resolver: &mut Resolver<'_>) -> Stack {
             containers.insert(color, project);
         }
     }
-    let guard = guard(raw.guard, raw.guard_timeout, &services, path, resolver);
+    let guarded_by = (&services, raw.analysis.is_some());
+    let guard = guard(raw.guard, raw.guard_timeout, guarded_by, path, resolver);
     let around = Around {
         services: &services,
         production: production.is_some()

@@ -9,8 +9,9 @@ use futures_util::future::join_all;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::Shared;
+use super::figures::Failing;
 use crate::config::{Guard, Stack};
-use crate::state::State;
 use crate::state::guard::{Held, Unwell, Verdict};
 use crate::verify::health;
 
@@ -22,7 +23,7 @@ pub type Seen = (String, Verdict);
 
 /// Looks at all that is held back, each by itself, for as long as it is.
 pub async fn watch(
-    state: Arc<State>,
+    shared: Arc<Shared>,
     mut held: watch::Receiver<BTreeMap<String, Held>>,
     seen: mpsc::Sender<Seen>,
 ) {
@@ -35,7 +36,7 @@ pub async fn watch(
             looks.entry(stack.clone()).or_insert_with(|| {
                 let mut look = JoinSet::new();
                 look.spawn(look_again(
-                    Arc::clone(&state),
+                    Arc::clone(&shared),
                     stack,
                     held.clone(),
                     seen.clone(),
@@ -49,14 +50,15 @@ pub async fn watch(
     }
 }
 
-async fn look_again(state: Arc<State>, stack: String, held: Held, seen: mpsc::Sender<Seen>) {
+async fn look_again(shared: Arc<Shared>, stack: String, held: Held, seen: mpsc::Sender<Seen>) {
     loop {
         // Each time anew: its servers may have been corrected.
-        let config = Arc::clone(&state.serving().config);
+        let config = Arc::clone(&shared.state.serving().config);
         let known = config.stacks.get(&stack);
         let guarded = known.and_then(|known| Some((known, known.guard.as_ref()?)));
         if let Some((known, guard)) = guarded {
-            let verdict = look(known, guard, &held).await;
+            let figures = || shared.figures.borrow().get(&stack).cloned();
+            let verdict = look(known, guard, &held, figures).await;
             if seen.send((stack.clone(), verdict)).await.is_err() {
                 return;
             }
@@ -65,21 +67,32 @@ async fn look_again(state: Arc<State>, stack: String, held: Held, seen: mpsc::Se
     }
 }
 
-/// Looks once at all servers of the colors that would get more.
-async fn look(stack: &Stack, guard: &Guard, held: &Held) -> Verdict {
-    let looks = held.colors.iter();
-    let looks = looks.map(async |color| (color, health::look(stack, color, guard.within).await));
+/// Looks once at all servers of the colors that would get more, and at the figures of the traffic that they have.
+async fn look(
+    stack: &Stack,
+    guard: &Guard,
+    held: &Held,
+    figures: impl Fn() -> Option<Failing>,
+) -> Verdict {
+    let asked = held.colors.iter().filter(|_| guard.health);
+    let looks = asked.map(async |color| (color, health::look(stack, color, guard.within).await));
     let looks = join_all(looks).await;
-    let mut unwell = looks.into_iter().flat_map(|(color, servers)| {
+    let servers = looks.into_iter().flat_map(|(color, servers)| {
         let unwell = servers.into_iter();
-        unwell.filter_map(move |(server, why)| Some((color, server, why?)))
+        unwell.filter_map(move |(server, why)| Some((format!("{server} of {color}"), why?)))
     });
+    let failing = figures().filter(|_| guard.analysis).unwrap_or_default();
+    let failing = failing
+        .into_iter()
+        .filter(|(color, _)| held.colors.contains(color));
+    let failing = failing.flat_map(|(_, failing)| failing);
+    let failing = failing.map(|(name, why)| (format!("analysis {name}"), why));
+    let mut unwell = servers.chain(failing);
     let first = unwell.next();
     Verdict {
         traffic: held.traffic.clone(),
-        unwell: first.map(|(color, server, why)| Unwell {
-            color: color.clone(),
-            server,
+        unwell: first.map(|(what, why)| Unwell {
+            what,
             why,
             more: unwell.count(),
         }),

@@ -9,7 +9,7 @@
 //! - [`fleet`]: which instances poll, and what they have;
 //! - [`marker`]: asking an instance what it has applied;
 //! - [`routers`]: asking an instance which routers it has disabled;
-//! - [`guard`]: looking at the servers of what a plain `SET` gives more traffic;
+//! - [`guard`]: looking at the servers of what a plain `SET` gives more traffic, and at its [`figures`];
 //! - [`dead`]: asking for the health of servers that are left out once they are dead, and [`pulse`], what comes of it;
 //! - [`reporter`]: telling the store of the fleet, and of changes from outside;
 //! - [`adopter`]: watching the rollouts, and carrying on those that nobody runs;
@@ -23,6 +23,7 @@ pub mod adopter;
 pub mod api;
 pub mod connections;
 pub mod dead;
+pub mod figures;
 pub mod fleet;
 pub mod guard;
 pub mod hold;
@@ -104,6 +105,8 @@ pub struct Shared {
     pub rollouts: watch::Sender<adopter::AllOpen>,
     /// The servers of each stack that do not answer this provider, where it asks them and knows of all.
     pub dead: watch::Sender<BTreeMap<String, Dead>>,
+    /// The figures that fail of each stack whose guard goes by its analysis.
+    pub figures: watch::Sender<BTreeMap<String, figures::Failing>>,
     /// Becomes true when the provider stops.
     pub stopping: watch::Sender<bool>,
     /// Polls that were answered.
@@ -154,6 +157,7 @@ pub async fn run(
         tls,
         rollouts: watch::Sender::default(),
         dead: watch::Sender::default(),
+        figures: watch::Sender::default(),
         stopping: watch::Sender::new(false),
         polls: AtomicU64::new(0),
         refusal_told: Mutex::default(),
@@ -175,7 +179,12 @@ pub async fn run(
         outside,
     ));
     let (seen_sender, seen) = mpsc::channel(16);
-    background.spawn(guard::watch(Arc::clone(&state), writer.held(), seen_sender));
+    background.spawn(guard::watch(
+        Arc::clone(&shared),
+        writer.held(),
+        seen_sender,
+    ));
+    background.spawn(figures::watch(Arc::clone(&shared)));
     background.spawn(dead::watch(Arc::clone(&shared)));
     background.spawn(marker::ask_all(Arc::clone(&shared)));
     background.spawn(routers::watch(Arc::clone(&shared)));

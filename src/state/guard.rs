@@ -45,28 +45,21 @@ pub struct Verdict {
     pub unwell: Option<Unwell>,
 }
 
-/// Servers that are not well.
+/// What is not well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unwell {
-    /// The color of the first.
-    pub color: Color,
-    /// Its service and its URL.
-    pub server: String,
+    /// The first of it, such as a server with its service and color.
+    pub what: String,
     /// What is wrong with it, in words.
     pub why: String,
-    /// How many more are not well.
+    /// How much more is not well.
     pub more: usize,
 }
 
 impl fmt::Display for Unwell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            color,
-            server,
-            why,
-            more,
-        } = self;
-        write!(f, "{server} of {color} is not well ({why})")?;
+        let Self { what, why, more } = self;
+        write!(f, "{what} is not well ({why})")?;
         match more {
             0 => Ok(()),
             1 => write!(f, ", and one more is not"),

@@ -8,8 +8,12 @@ use crate::care::Site;
 use crate::support::backend::Backend;
 use crate::support::cli::Cli;
 use crate::support::eventually;
+use crate::support::load::Load;
+use crate::support::port::{free_port, loopback};
 use crate::support::provider::{self, Provider};
-use crate::support::stack::{HOSTS, color_of};
+use crate::support::redis::Redis;
+use crate::support::stack::{HOSTS, Stack, color_of};
+use crate::support::traefik;
 
 /// Longer than anything takes here, on a busy machine.
 const SOON: Duration = Duration::from_secs(15);
@@ -265,4 +269,43 @@ async fn the_store_in_a_folder_is_guarded_as_well() {
     .await;
     api.set_healthy("green", true);
     serves(&provider, "green").await;
+}
+
+/// With `analysis`, a color that has some of the traffic gets more only while its figures keep their limits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_color_whose_answers_fail_gets_no_more_than_it_has() {
+    let (stack, redis) = (Stack::start().await, Redis::start().await);
+    let metrics = loopback(free_port());
+    let guard = format!(
+        "    guard: [analysis]
+    analysis: {{ metrics: {{ port: {} }}, errors: {{ limit: 5% }}, services: [api], minRequests: 10, every: 1s, failures: 2 }}
+    services:
+",
+        metrics.port()
+    );
+    let config = stack.config().replacen("    services:\n", &guard, 1);
+    let provider = stack.provider(&config, &redis).await;
+    let options = traefik::Options::recommended(&provider.url(), "edge-1");
+    let traefik = options.metrics(metrics).start().await;
+    traefik.wait_for(HOSTS[0], "blue").await;
+
+    // Of a color without traffic there are no figures.
+    stack.api().set_status_in_public("green", 503);
+    redis.cli(&["SET", "active", "blue:1,green:1"]).await;
+    provider.log_contains("the traffic moves").await;
+    let load = Load::on(traefik.web()).start().await;
+    provider.log_contains("figures of a color fail").await;
+    redis.cli(&["SET", "active", "blue:1,green:3"]).await;
+    refuses(&provider).await;
+    let line = provider.log_contains(REFUSED).await;
+    assert!(
+        line.contains("analysis errors api green is not well"),
+        "{line}"
+    );
+    let stands = provider.status().await["stacks"]["deals"]["traffic"].clone();
+    assert_eq!(stands, "blue:1,green:1");
+    // Less of it is nothing to guard.
+    redis.cli(&["SET", "active", "blue"]).await;
+    serves(&provider, "blue").await;
+    load.stop().await;
 }

@@ -30,6 +30,15 @@ fn a_guard_has_its_time() {
 }
 
 #[test]
+fn a_guard_by_figures_needs_an_analysis_and_no_health() {
+    let stack =
+        "    guard: [analysis]\n    analysis: { metrics: { port: 1 }, errors: { limit: 1% } }\n";
+    let guard = good(&with(stack, "")).config.stacks["s"].guard.clone();
+    let guard = guard.unwrap();
+    assert_eq!((guard.health, guard.analysis), (false, true));
+}
+
+#[test]
 fn a_guard_that_can_do_nothing_is_a_mistake() {
     let health = "        health: /health\n";
     for (stack, service, expected) in [
@@ -52,6 +61,16 @@ fn a_guard_that_can_do_nothing_is_a_mistake() {
             "    guard: [health, health]\n",
             health,
             "3:21 stacks.s.guard[1] | this is named twice",
+        ),
+        (
+            "    guard: [health, analysis]\n",
+            health,
+            "3:21 stacks.s.guard[1] | the stack has no `analysis`",
+        ),
+        (
+            "    guard: [analysis]\n    guardTimeout: 1s\n    analysis: { metrics: { port: 1 }, errors: { limit: 1% } }\n",
+            health,
+            "4:5 stacks.s.guardTimeout | no server is asked for its health",
         ),
         ("    guard: [helth]\n", health, "3:13 stacks.s.guard[0] | "),
         (

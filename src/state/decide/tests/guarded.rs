@@ -8,7 +8,11 @@ fn guarded() -> &'static Stack {
     static STACK: LazyLock<Stack> = LazyLock::new(|| {
         let mut stack = stack().clone();
         let within = Duration::from_secs(2);
-        stack.guard = Some(Guard { within });
+        stack.guard = Some(Guard {
+            health: true,
+            analysis: false,
+            within,
+        });
         stack
     });
     &STACK
@@ -23,8 +27,7 @@ fn passed(text: &str) -> Verdict {
 
 fn refused(text: &str) -> Verdict {
     let unwell = Unwell {
-        color: "green".parse().unwrap(),
-        server: "api http://127.0.0.1:2".to_owned(),
+        what: "api http://127.0.0.1:2".to_owned(),
         why: "connection refused".to_owned(),
         more: 0,
     };

@@ -9,6 +9,8 @@ fn guarded() -> Desk {
     let mut config = config(ONE);
     let stack = config.stacks.get_mut("deals").unwrap();
     stack.guard = Some(crate::config::Guard {
+        health: true,
+        analysis: false,
         within: Duration::from_secs(2),
     });
     let mut desk = Desk::new(config);
@@ -30,8 +32,7 @@ impl Desk {
     fn seen(&mut self, traffic: &str, well: bool) -> Vec<Unrecorded> {
         let colors = ["blue", "green"].map(|color| color.parse().unwrap());
         let unwell = Unwell {
-            color: "green".parse().unwrap(),
-            server: "api http://127.0.0.1:1".to_owned(),
+            what: "api http://127.0.0.1:1".to_owned(),
             why: "refused".to_owned(),
             more: 2,
         };
