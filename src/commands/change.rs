@@ -1,6 +1,5 @@
 //! A change of traffic, as the commands make it: the flags that they share, and the rollout that they hand to the engine.
 
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,8 +7,8 @@ use serde_json::json;
 
 use super::follow::follow;
 use super::observer::Observer;
-use super::told::Told;
-use super::{Common, Exit, Failure, NOTHING_CHANGED, print, print_json, talk, talk_unless_quiet};
+use super::told::{Said, Told};
+use super::{Common, Exit, Failure, NOTHING_CHANGED, talk};
 use crate::config::{Config, Stack};
 use crate::history::{self, author};
 use crate::lease::Lease;
@@ -17,8 +16,10 @@ use crate::rollout::before::{self, Before};
 use crate::rollout::context::Context;
 use crate::rollout::engine::{Engine, Left};
 use crate::rollout::event::Event;
+use crate::rollout::gates::Gates;
 use crate::rollout::interrupts::Interrupts;
 use crate::rollout::keeper::Keeper;
+use crate::rollout::place::Place;
 use crate::rollout::record::Record;
 use crate::rollout::remote::{hand_over, keeps_its_place};
 use crate::rollout::request::{Kind, Request};
@@ -37,7 +38,7 @@ pub(super) struct ChangeFlags {
         value_parser = history::reason,
         value_name = "TEXT"
     )]
-    why: String,
+    pub(super) why: String,
     /// Who does it, for the history [default: user@host]
     #[arg(long, env = "BLUEGREEN_BY", value_parser = history::reason, value_name = "NAME")]
     by: Option<String>,
@@ -75,8 +76,8 @@ pub(super) struct Change<'a> {
     pub(super) stack: &'a Stack,
     /// Flags of the commands that change traffic.
     pub(super) flags: &'a ChangeFlags,
-    /// The folder of the config.
-    pub(super) folder: &'a Path,
+    /// Where the config's commands run.
+    pub(super) place: &'a Place,
     /// The command.
     pub(super) kind: Kind,
     /// The traffic of each step.
@@ -87,6 +88,8 @@ pub(super) struct Change<'a> {
     pub(super) bake: Duration,
     /// Whether anything is verified.
     pub(super) verifies: bool,
+    /// Whether it is made although a freeze window is open.
+    pub(super) overrides_freeze: bool,
 }
 
 impl Change<'_> {
@@ -113,7 +116,7 @@ impl Change<'_> {
             wait: !self.flags.no_wait,
             go_back: !self.flags.no_rollback,
             without_provider: self.kind == Kind::Rollback,
-            override_freeze: false,
+            override_freeze: self.overrides_freeze,
         };
         let why = match (self.flags.why.as_str(), self.kind) {
             ("", Kind::Rollback) => "rollback",
@@ -148,7 +151,7 @@ impl Change<'_> {
             self.config,
             self.name,
             self.stack,
-            self.folder,
+            self.place,
             &tell,
         );
         let engine = Engine::new(context, record, keeper, &before, interrupt);
@@ -176,6 +179,7 @@ impl Change<'_> {
             self.show_plan(&before);
             return Ok(());
         }
+        self.refuse_nested(&before)?;
         let record = self.record(&before);
         if self.flags.detach {
             return self.hand_over(before, record).await;
@@ -215,37 +219,54 @@ impl Change<'_> {
             .hint("it waits for a provider: look with `bluegreen rollout`"))
     }
 
+    /// Refuses to begin in a freeze.
+    pub(super) fn refuse_frozen(&self, before: &Before, record: &Record) -> Result<(), Failure> {
+        let gates = Gates::at(&self.stack.gates, before.key.at);
+        let Some(cause) = record.frozen(&gates) else {
+            return Ok(());
+        };
+        let mut record = record.clone();
+        let outcome = record.refused(cause);
+        Err(self.told(&record).failure(&outcome))
+    }
+
+    /// Refuses to hand it over where nobody would run it.
+    pub(super) fn refuse_alone(&self, before: &Before) -> Result<(), Failure> {
+        if before.provider_runs() {
+            return Ok(());
+        }
+        let message = format!(
+            "no `bluegreen serve` reports to {}: nobody would run it{NOTHING_CHANGED}",
+            self.common.store
+        );
+        Err(Failure::new(Exit::Failed, message).hint("start it, or leave out --detach"))
+    }
+
     /// Hands it over to the providers.
     async fn hand_over(&self, before: Before, record: Record) -> Result<(), Failure> {
-        if !before.provider_runs() {
-            let message = format!(
-                "no `bluegreen serve` reports to {}: nobody would run it{NOTHING_CHANGED}",
-                self.common.store
-            );
-            return Err(Failure::new(Exit::Failed, message).hint("start it, or leave out --detach"));
-        }
+        self.refuse_alone(&before)?;
+        self.refuse_frozen(&before, &record)?;
         let mut session = before.session;
         if let Err(cause) = hand_over(&mut session, &self.stack.key, &record).await {
             let mut record = record;
             let outcome = record.refused(cause);
             return Err(self.told(&record).failure(&outcome));
         }
-        if self.common.json {
-            print_json(&json!({
-                "exit": 0, "stack": self.name, "id": record.id, "to": record.request.goal(), "detached": true,
-            }));
-        } else {
-            talk_unless_quiet(
-                self.common,
-                &format!(
-                    "{}: {} is handed over to the providers: `bluegreen rollout` shows how far it is",
-                    self.name,
-                    record.what()
-                ),
-            );
-            print(&record.id);
-        }
+        self.told(&record).handed_over().print();
         Ok(())
+    }
+
+    /// Leaves a rollout that was begun here to the providers, once its lease is given back.
+    pub(super) async fn hand_on(
+        &self,
+        mut record: Record,
+        keeper: &mut Keeper,
+    ) -> Result<Said, Failure> {
+        let Err(cause) = keeper.hand_on(&mut record).await else {
+            return Ok(self.told(&record).handed_over());
+        };
+        let outcome = record.refused(cause);
+        Err(self.told(&record).failure(&outcome))
     }
 
     /// Who tells what came of it.
@@ -264,7 +285,7 @@ pub(super) fn context<'a>(
     config: &'a Config,
     name: &'a str,
     stack: &'a Stack,
-    folder: &'a Path,
+    place: &'a Place,
     tell: &'a dyn Fn(Event<'_>),
 ) -> Context<'a> {
     Context {
@@ -272,7 +293,7 @@ pub(super) fn context<'a>(
         config,
         name,
         stack,
-        folder,
+        place,
         tell,
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::change::{Change, ChangeFlags, is_of, known_traffic, look};
 use super::down::{self, NotStopped};
 use super::flip::{CareFlags, named, other};
-use super::stage::{Stage, Undone, missing};
+use super::stage::{Stage, missing};
 use super::told::Said;
 use super::{
     Common, Exit, Failure, NOTHING_CHANGED, block_on, interrupt, print, talk_unless_quiet,
@@ -16,11 +16,13 @@ use super::{
 use crate::check::CommandLine;
 use crate::color::Color;
 use crate::config::Stack;
+use crate::hook::Stage as Moment;
 use crate::rollout::before::Before;
 use crate::rollout::engine::Left;
+use crate::rollout::hook;
 use crate::rollout::interrupts::Interrupts;
 use crate::rollout::keeper::Keeper;
-use crate::rollout::outcome::{Cause, End, shown};
+use crate::rollout::outcome::End;
 use crate::rollout::record::Record;
 use crate::rollout::request::Kind;
 use crate::traffic::Traffic;
@@ -30,10 +32,10 @@ use crate::traffic::Traffic;
 /// The stages: `up`, the command of the config, brings the color up, by default the idle one; then all that `flip`
 /// does: the color is verified, the key is set, every instance has confirmed, production is verified and, with --bake,
 /// watched; with --stop-old, `down` stops the color that had the traffic, after --grace. A color that has traffic is
-/// never brought up or stopped. A failure before the flip leaves production as it is, one after it goes back; what was
-/// started of the color is left running, to be looked at. `up` may take as long as `upTimeout` in the config says, else
-/// as long as --timeout, and `down` as long as --timeout: after that, and at Ctrl-C, SIGTERM or SIGHUP, it is ended with
-/// all that it has started.
+/// never brought up or stopped. With --detach, `up` runs here, and a provider does the rest. A failure before the flip
+/// leaves production as it is, one after it goes back; what was started of the color is left running, to be looked at.
+/// `up` may take as long as `upTimeout` in the config says, else as long as --timeout, and `down` as long as --timeout:
+/// after that, and at Ctrl-C, SIGTERM or SIGHUP, it is ended with all that it has started.
 ///
 /// Exit codes: as of `flip`; 1 also where `up` fails, or `down` after everything else; 3 also where the color has
 /// traffic.
@@ -64,6 +66,7 @@ impl Deploy {
         let config = common.load()?;
         let (name, stack) = common.stack(&config)?;
         let verifies = self.care.verifies(&self.flags, stack)?;
+        let overrides_freeze = self.care.overrides_freeze(&self.flags)?;
         let up = stack.up.as_ref();
         let up = up.ok_or_else(|| missing(name, "up"))?;
         let down = match (self.stop_old, &stack.down) {
@@ -73,6 +76,11 @@ impl Deploy {
         };
         if down.is_some() && self.flags.no_wait {
             let message = "--stop-old stops a color that no Traefik uses any more, which --no-wait leaves open";
+            return Err(Failure::new(Exit::Usage, message).hint("remove one of the two"));
+        }
+        if down.is_some() && self.flags.detach {
+            let message =
+                "--stop-old stops the old color here in the end, which --detach does not wait for";
             return Err(Failure::new(Exit::Usage, message).hint("remove one of the two"));
         }
         let color = self.color.as_deref();
@@ -91,17 +99,18 @@ impl Deploy {
                 name,
                 stack,
                 flags: &self.flags,
-                folder: &common.folder(),
+                place: &common.place(),
                 kind: Kind::Deploy,
                 steps: vec![Traffic::all_to(color.clone())],
                 interval: Duration::ZERO,
                 bake: self.care.bake,
                 verifies,
+                overrides_freeze,
             };
             let stages = Stages {
                 change: &change,
                 color: &color,
-                up: up.of_color(&color),
+                up,
                 down,
                 grace: self.grace,
             };
@@ -123,7 +132,7 @@ impl Deploy {
 struct Stages<'a> {
     change: &'a Change<'a>,
     color: &'a Color,
-    up: CommandLine,
+    up: &'a CommandLine,
     down: Option<&'a CommandLine>,
     grace: Duration,
 }
@@ -134,7 +143,8 @@ impl Stages<'_> {
         let traffic = known_traffic(before, &self.change.stack.key)?;
         self.refuse_busy(traffic)?;
         if !self.change.common.json {
-            print(&format!("would run {}", self.up));
+            let up = self.up.of_color(self.color);
+            print(&format!("would run {up}"));
         }
         self.change.show_plan(before);
         if let (Some(down), false) = (self.down, self.change.common.json) {
@@ -155,54 +165,26 @@ impl Stages<'_> {
         keeper: &mut Keeper,
         interrupt: &mut Interrupts,
     ) -> Result<Said, Failure> {
-        let Change { common, stack, .. } = self.change;
-        let color = self.color;
-        let before = self.change.look().await?;
-        let traffic = known_traffic(&before, &stack.key)?.clone();
-        drop(before);
+        let (change, color) = (self.change, self.color);
+        let before = change.look().await?;
+        let traffic = known_traffic(&before, &change.stack.key)?.clone();
         self.refuse_busy(&traffic)?;
-        if let Err(cause) = keeper.begin(&record).await {
-            return Err(self.refused(record, cause));
+        change.refuse_frozen(&before, &record)?;
+        change.refuse_nested(&before)?;
+        if change.flags.detach {
+            change.refuse_alone(&before)?;
+        }
+        drop(before);
+        let colors = [color];
+        let up = change.bring_up(self.up, &colors, &traffic, &mut record, keeper, interrupt);
+        let (before, up) = up.await?;
+        if change.flags.detach {
+            return change.hand_on(record, keeper).await;
         }
         let began = Instant::now();
-        let production = format!("production is as it was: {traffic} has the traffic");
-        let within = stack.up_timeout.unwrap_or(common.timeout);
-        let up = self.stage("up", color, self.up.clone(), within);
-        if let Err(undone) = up.run(interrupt).await {
-            let left = format!("what was started of {color} is left as it is");
-            let (why, hint) = match undone {
-                Undone::Late(why) => (
-                    why,
-                    format!(
-                        "{left}; should `up` need longer, say so: `upTimeout: 15m` in the stack"
-                    ),
-                ),
-                Undone::Failed(why) | Undone::Interrupted(why) => {
-                    (why, format!("{left}; mend it, and deploy again"))
-                }
-            };
-            keeper
-                .end(&mut record, Cause::NotUp { why: why.clone() })
-                .await;
-            return Err(Failure::new(Exit::Failed, format!("{why}; {production}")).hint(hint));
-        }
-        let up = began.elapsed();
-        // Minutes may have passed.
-        let before = self.change.look().await?;
-        if before.traffic.as_ref() != Some(&traffic) {
-            let found = shown(&before.key.reading);
-            let message = format!(
-                "somebody else changed `{}` to {found} while {color} was brought up; nothing was changed",
-                stack.key,
-            );
-            keeper.end(&mut record, Cause::Moved { found }).await;
-            return Err(Failure::new(Exit::Conflict, message).hint("look at `bluegreen history`"));
-        }
-        let began = Instant::now();
-        record.is_up(before.key.at);
-        let (record, left) = self.change.make(before, record, keeper, interrupt).await?;
+        let (record, left) = change.make(before, record, keeper, interrupt).await?;
         let flip = began.elapsed();
-        let told = self.change.told(&record);
+        let told = change.told(&record);
         let failed = |failure: Failure| {
             match failure.exit {
             Exit::Refused | Exit::Failed | Exit::RolledBack => failure.hint(format!(
@@ -217,7 +199,7 @@ impl Stages<'_> {
         let began = Instant::now();
         for old in self.colors_of(&traffic) {
             if let Some(down) = self.down {
-                self.stop(old, down, interrupt).await?;
+                self.stop(old, down, &record, interrupt).await?;
             }
         }
         let mut stages = json!({ "up": up.as_secs_f64(), "flip": flip.as_secs_f64() });
@@ -225,13 +207,6 @@ impl Stages<'_> {
             stages["down"] = began.elapsed().as_secs_f64().into();
         }
         told.of(&left, json!({ "stages": stages }))
-    }
-
-    /// It ended before the color was brought up.
-    fn refused(&self, mut record: Record, cause: Cause) -> Failure {
-        let outcome = record.refused(cause);
-        let told = self.change.told(&record);
-        told.failure(&outcome)
     }
 
     /// The colors that have some of this traffic.
@@ -263,6 +238,7 @@ impl Stages<'_> {
         &self,
         old: &Color,
         down: &CommandLine,
+        record: &Record,
         interrupt: &mut Interrupts,
     ) -> Result<(), Failure> {
         let Change { common, stack, .. } = self.change;
@@ -275,8 +251,17 @@ impl Stages<'_> {
                 return Err(Failure::new(Exit::Failed, message));
             }
         }
-        let down = self.stage("down", old, down.of_color(old), common.timeout);
-        let stopped = down::stop(&down, stack, interrupt).await;
+        let stage = Stage {
+            common,
+            stack: self.change.name,
+            place: self.change.place,
+            key: "down",
+            color: old,
+            line: down.of_color(old),
+            within: common.timeout,
+        };
+        let told = hook::Told::of(record, Moment::Stop, old);
+        let stopped = down::stop(&stage, stack, &told, interrupt).await;
         let but = |failure: Failure, runs: &str| Failure {
             message: format!(
                 "{}; {color} has the traffic, but {old} {runs}",
@@ -294,23 +279,5 @@ impl Stages<'_> {
             NotStopped::InPart(failure) => but(failure, "may still run"),
             NotStopped::Stopped(failure) => failure,
         })
-    }
-
-    fn stage<'b>(
-        &'b self,
-        key: &'static str,
-        color: &'b Color,
-        line: CommandLine,
-        within: Duration,
-    ) -> Stage<'b> {
-        Stage {
-            common: self.change.common,
-            stack: self.change.name,
-            folder: self.change.folder,
-            key,
-            color,
-            line,
-            within,
-        }
     }
 }

@@ -7,17 +7,21 @@ use serde_json::json;
 
 use super::flip::named;
 use super::holder::Holder;
+use super::observer::Observer;
 use super::stage::{Stage, Undone, missing};
 use super::{Common, Exit, Failure, block_on, interrupt, print, print_json};
 use crate::color::Color;
 use crate::config::Stack;
 use crate::history::{self, author};
+use crate::hook::{Hooks, Stage as Moment};
 use crate::lease::Lease;
 use crate::registry::first_few;
 use crate::rollout::before;
 use crate::rollout::confirm::LOOK_AGAIN;
+use crate::rollout::hook::{self, Said, Told};
 use crate::rollout::interrupts::Interrupts;
 use crate::rollout::standing::{Standing, look};
+use crate::traffic::Traffic;
 
 /// How long is waited for those who have not come to the traffic in force: a change has just been made, or is made to
 /// the config.
@@ -25,13 +29,13 @@ const SETTLES: Duration = Duration::from_secs(5);
 
 /// Stops a color, unless it has traffic.
 ///
-/// It runs `down`, the command of the config, in the config's folder, for as long as --timeout at most. It refuses a
+/// It runs the config's `stop` hooks, and then `down`, the command of the config, in the config's folder, for as long as --timeout at most. It refuses a
 /// color that has traffic, however little, and it refuses where it is not known who has the traffic, or where a provider
 /// or a Traefik may still send requests there. While it runs, no `flip` or `deploy` gives the color traffic. With
 /// --dry-run it only says whether it would: for a color that is stopped by something else, such as by Docker from outside
 /// of the container in which this runs.
 ///
-/// Exit codes: 0 stopped; 1 `down` failed; 2 usage or config mistake; 3 refused, nothing was stopped; 6 the store could
+/// Exit codes: 0 stopped; 1 `down` failed, or a hook, which leaves the color as it is; 2 usage or config mistake; 3 refused, nothing was stopped; 6 the store could
 /// not be reached; 7 somebody else is changing the traffic, or gave the color traffic while it was stopped.
 #[derive(Debug, Args)]
 pub struct Down {
@@ -73,16 +77,31 @@ impl Down {
             let stage = Stage {
                 common,
                 stack: name,
-                folder: &common.folder(),
+                place: &common.place(),
                 key: "down",
                 color,
                 line,
                 within: common.timeout,
             };
             let by = by.filter(|by| !by.trim().is_empty());
-            let lease = Lease::new(by.unwrap_or_else(author), format!("down {color}"));
+            let by = by.unwrap_or_else(author);
+            let lease = Lease::new(by.clone(), format!("down {color}"));
             let holder = Holder::take(common, &stack.key, lease).await?;
-            let outcome = stop(&stage, stack, &mut interrupt).await;
+            let outcome = async {
+                let traffic = refuse_busy(common, stack, color).await?.to_string();
+                let told = Told {
+                    stage: Moment::Stop,
+                    stack: name,
+                    color,
+                    from: None,
+                    to: &traffic,
+                    rollout: "",
+                    by: &by,
+                    why: "",
+                };
+                stop(&stage, stack, &told, &mut interrupt).await
+            };
+            let outcome = outcome.await;
             holder.release().await;
             outcome.map_err(NotStopped::into_failure)?;
             say(common, name, color, "is stopped");
@@ -123,8 +142,8 @@ impl NotStopped {
     }
 }
 
-/// Runs the command that stops a color, unless it has traffic, and looks whether it has got some meanwhile: a bare SET
-/// asks nobody.
+/// Runs the hooks before a color is stopped, and the command that stops it, unless it has traffic, and looks whether it has
+/// got some meanwhile: a bare SET asks nobody.
 ///
 /// # Errors
 ///
@@ -132,10 +151,16 @@ impl NotStopped {
 pub(super) async fn stop(
     stage: &Stage<'_>,
     stack: &Stack,
+    told: &Told<'_>,
     interrupt: &mut Interrupts,
 ) -> Result<(), NotStopped> {
     let Stage { common, color, .. } = *stage;
     refuse_busy(common, stack, color).await?;
+    if !stack.hooks.stop.is_empty() {
+        run_hooks(stage, &stack.hooks, told, interrupt).await?;
+        // They may have taken minutes.
+        refuse_busy(common, stack, color).await?;
+    }
     stage.run(interrupt).await.map_err(|undone| {
         let (why, hint) = match undone {
             Undone::Late(why) => (why, "--timeout gives it longer"),
@@ -165,8 +190,31 @@ pub(super) async fn stop(
     }
 }
 
-/// Refuses a color that may be sent requests.
-async fn refuse_busy(common: &Common, stack: &Stack, color: &Color) -> Result<(), NotStopped> {
+/// Runs the hooks before a color is stopped.
+async fn run_hooks(
+    stage: &Stage<'_>,
+    hooks: &Hooks,
+    told: &Told<'_>,
+    interrupt: &mut Interrupts,
+) -> Result<(), NotStopped> {
+    let observer = Observer::new(stage.common);
+    let tell = |said: Said<'_>| observer.tell(said.into());
+    let why = tokio::select! {
+        ran = hook::run(hooks, told, stage.place, &tell) => match ran {
+            Ok(()) => return Ok(()),
+            Err(failed) => failed.to_string(),
+        },
+        () = interrupt.received() => "interrupted in a hook `stop`".to_owned(),
+    };
+    let message = format!("{why}; {} is not stopped", stage.color);
+    let failure = Failure::new(Exit::Failed, message);
+    Err(NotStopped::Runs(
+        failure.hint("mend it, and stop the color with `bluegreen down`"),
+    ))
+}
+
+/// Refuses a color that may be sent requests; gives the traffic in force.
+async fn refuse_busy(common: &Common, stack: &Stack, color: &Color) -> Result<Traffic, NotStopped> {
     let refused = |why: &str, hint: &str| {
         let message = format!("refused: {color} is not stopped: {why}");
         Failure::new(Exit::Refused, message).hint(hint)
@@ -196,7 +244,7 @@ async fn refuse_busy(common: &Common, stack: &Stack, color: &Color) -> Result<()
     loop {
         let standing = look(&common.store, stack, &mut session, &traffic, &nobody).await;
         match standing.map_err(unread)? {
-            Standing::Has(_) => return Ok(()),
+            Standing::Has(_) => return Ok(traffic),
             Standing::Moved(_) => {
                 let why = "somebody changes the traffic just now";
                 return Err(NotStopped::Busy(refused(why, status)));

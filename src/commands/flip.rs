@@ -48,9 +48,26 @@ pub struct CareFlags {
     /// How long production has to keep passing after the flip, such as 60s
     #[arg(long, env = "BLUEGREEN_BAKE", default_value = "0s", hide_default_value = true, value_parser = crate::duration::parse, value_name = "DURATION")]
     pub(super) bake: Duration,
+    /// Change the traffic although a freeze window is open; needs a --why
+    #[arg(long, env = "BLUEGREEN_OVERRIDE_FREEZE", value_parser = crate::flag::parse)]
+    override_freeze: bool,
 }
 
 impl CareFlags {
+    /// Whether the traffic is changed although a freeze window is open.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody says why.
+    pub(super) fn overrides_freeze(&self, flags: &ChangeFlags) -> Result<bool, Failure> {
+        if self.override_freeze && flags.why.trim().is_empty() {
+            let message = "--override-freeze needs a reason, for the history";
+            return Err(Failure::new(Exit::Usage, message)
+                .hint("as in --why 'the fix for the login can not wait'"));
+        }
+        Ok(self.override_freeze)
+    }
+
     /// Whether anything of the stack is verified.
     ///
     /// # Errors
@@ -87,6 +104,7 @@ impl Flip {
         let config = common.load()?;
         let (name, stack) = common.stack(&config)?;
         let verifies = care.verifies(&flags, stack)?;
+        let overrides_freeze = care.overrides_freeze(&flags)?;
         let named = color.map(|text| named(&text, &stack.colors)).transpose()?;
         block_on(async {
             let mut interrupt = interrupt::listen()?;
@@ -102,12 +120,13 @@ impl Flip {
                 name,
                 stack,
                 flags: &flags,
-                folder: &common.folder(),
+                place: &common.place(),
                 kind: Kind::Flip,
                 steps: vec![Traffic::all_to(color)],
                 interval: Duration::ZERO,
                 bake: care.bake,
                 verifies,
+                overrides_freeze,
             };
             change.carry_out(before, &mut interrupt).await
         })

@@ -13,6 +13,7 @@ pub mod history;
 pub mod holder;
 pub mod init;
 pub mod interrupt;
+mod nested;
 mod observer;
 pub mod plan;
 mod print;
@@ -27,6 +28,7 @@ pub mod shift;
 mod stage;
 pub mod status;
 mod told;
+mod up;
 pub mod usage;
 pub mod verify;
 mod view;
@@ -43,6 +45,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, Stack};
 use crate::printable;
+use crate::rollout::place::Place;
 use crate::secret;
 use crate::store::{InvalidStore, Store, StoreError};
 use crate::verify::report::Report;
@@ -354,6 +357,16 @@ impl Common {
         match folder {
             Some(folder) if folder != Path::new("") => folder.to_owned(),
             _ => PathBuf::from("."),
+        }
+    }
+
+    /// Where the config's commands run, and what a `bluegreen` that they call works with.
+    pub fn place(&self) -> Place {
+        let config = std::path::absolute(&self.config);
+        Place {
+            folder: self.folder(),
+            config: config.unwrap_or_else(|_| self.config.clone()),
+            store: self.store.url(),
         }
     }
 

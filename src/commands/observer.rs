@@ -2,8 +2,6 @@
 
 use std::cell::RefCell;
 
-use jiff::Timestamp;
-
 use super::board::{Board, Lines};
 use super::progress::Progress;
 use super::told::proof;
@@ -95,13 +93,17 @@ impl<'a> Observer<'a> {
                 with_figures(measured)
             )),
             Event::GoingBack(from) => self.say(&format!("going back to {from}")),
-            Event::AwaitingApproval => self.say(
-                "waiting for somebody to approve it: `bluegreen rollout resume` does, `bluegreen rollout abort` refuses",
-            ),
-            Event::Frozen(until) => self.say(&match until {
-                until if until == Timestamp::MAX => "frozen, with no end in sight".to_owned(),
-                until => format!("frozen: waiting until {until:.0}"),
-            }),
+            Event::AwaitingApproval => {
+                let stack = self.common.stack.as_ref();
+                let stack = stack.map(|name| format!(" --stack {name}"));
+                let stack = stack.unwrap_or_default();
+                self.say(&format!(
+                    "waiting for a person to approve it: `bluegreen rollout resume{stack}` in another terminal does, \
+                     `bluegreen rollout abort{stack}` refuses"
+                ));
+            }
+            Event::Approved(wish) => self.say(&format!("approved by {}", wish.by)),
+            Event::Frozen(window) => self.say(&format!("{window}: waiting")),
             Event::Hook(what) => self.say(&format!("hook {what}")),
             Event::HookPrinted(text) => {
                 let text = String::from_utf8_lossy(text);

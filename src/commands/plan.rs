@@ -10,6 +10,9 @@ use super::{print, print_json};
 use crate::document::{self, MARKER_ROUTER};
 use crate::registry::{first_few, fleet};
 use crate::rollout::before::Before;
+use crate::rollout::gates::Gates;
+use crate::rollout::outcome::Cause;
+use crate::rollout::request::Kind;
 use crate::traffic::Traffic;
 
 impl Change<'_> {
@@ -48,8 +51,16 @@ impl Change<'_> {
             self.to(),
             self.stack.key
         ));
+        let record = self.record(before);
+        let gates = Gates::at(&self.stack.gates, before.key.at);
+        if let Some(Cause::Frozen { window }) = record.frozen(&gates) {
+            print(&format!("would be refused now: {window}"));
+        }
         if self.verifies {
             print(&format!("would verify {} before", self.to()));
+        }
+        if gates.approve && self.kind != Kind::Rollback {
+            print("would wait until a person approves it");
         }
         for line in old.difference(&new) {
             print(&format!("- {line}"));

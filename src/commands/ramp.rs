@@ -71,6 +71,7 @@ impl Ramp {
             return rollout::act(common, &config, Want::Resume, &flags.author());
         }
         let verifies = care.verifies(&flags, stack)?;
+        let overrides_freeze = care.overrides_freeze(&flags)?;
         if verifies && stack.production.is_none() {
             let message = "a ramp watches production, which the config does not name";
             return Err(Failure::new(Exit::Usage, message).hint(
@@ -93,12 +94,13 @@ impl Ramp {
                 name,
                 stack,
                 flags: &flags,
-                folder: &common.folder(),
+                place: &common.place(),
                 kind: Kind::Ramp,
                 steps: ramp(&from, &color, &steps, &stack.colors),
                 interval,
                 bake: care.bake,
                 verifies,
+                overrides_freeze,
             };
             change.carry_out(before, &mut interrupt).await
         })

@@ -4,12 +4,19 @@ use std::time::Duration;
 
 use clap::Args;
 use futures_util::future::{join, join_all};
+use serde_json::json;
 
 use super::change::{Change, ChangeFlags, is_of, known_traffic, look, others};
-use super::{Common, Exit, Failure, NOTHING_CHANGED, block_on, interrupt, talk, talk_unless_quiet};
+use super::stage::missing;
+use super::{
+    Common, Exit, Failure, NOTHING_CHANGED, block_on, interrupt, print, talk, talk_unless_quiet,
+};
+use crate::check::CommandLine;
 use crate::color::Color;
 use crate::config::{Service, Stack};
 use crate::history;
+use crate::rollout::before::Before;
+use crate::rollout::interrupts::Interrupts;
 use crate::rollout::request::Kind;
 use crate::traffic::{Traffic, is_same};
 use crate::verify::presence;
@@ -19,11 +26,16 @@ use crate::verify::presence;
 /// It refuses one thing: to send everybody from somebody to nobody, to a color of which no server of its own takes a
 /// connection, as after `deploy --stop-old`. It looks for that for 1.5 s at most, and not at all with --no-verify.
 ///
+/// With --up it starts the color again by `up` where it was stopped, verifies it as `flip` does, and production after.
+///
 /// Twice in a row it is back where it was; but after a flip that went back by itself there is nothing left to go back to.
 /// Every instance is waited for as by `flip`; where no provider runs, it says who will see it. Exit codes: as of `flip`;
 /// 1 also where the history knows nothing to go back to; 3 where nobody is there.
 #[derive(Debug, Args)]
 pub struct Rollback {
+    /// Start the color again by the config's `up` where it does not run, and verify it, before going back
+    #[arg(long, env = "BLUEGREEN_UP", value_parser = crate::flag::parse)]
+    up: bool,
     /// Go back even where nobody is there
     #[arg(long, env = "BLUEGREEN_NO_VERIFY", value_parser = crate::flag::parse)]
     no_verify: bool,
@@ -38,10 +50,20 @@ impl Rollback {
     ///
     /// See its exit codes.
     pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
-        let Self { no_verify, flags } = self;
+        let Self {
+            up,
+            no_verify,
+            flags,
+        } = self;
         let config = common.load()?;
         let (name, stack) = common.stack(&config)?;
+        let up = match (up, &stack.up) {
+            (false, _) => None,
+            (true, Some(up)) => Some(up),
+            (true, None) => return Err(missing(name, "up")),
+        };
         block_on(async {
+            let mut interrupt = interrupt::listen()?;
             let mut before = look(common, stack).await?;
             match others(&before, name, &stack.key) {
                 // Who has to go back can't wait until somebody else has mended his config.
@@ -88,7 +110,11 @@ impl Rollback {
                     stack.colors[0]
                 ))
             })?;
-            if !no_verify {
+            let stopped = match up {
+                Some(_) => stopped(stack, &now, &to).await,
+                None => Vec::new(),
+            };
+            if !no_verify && up.is_none() {
                 somebody_is_there(common, stack, &now, &to).await?;
             }
             let change = Change {
@@ -97,17 +123,72 @@ impl Rollback {
                 name,
                 stack,
                 flags: &flags,
-                folder: &common.folder(),
+                place: &common.place(),
                 kind: Kind::Rollback,
                 steps: vec![to],
                 interval: Duration::ZERO,
                 bake: Duration::ZERO,
-                verifies: false,
+                verifies: up.is_some() && !no_verify,
+                overrides_freeze: false,
             };
-            let mut interrupt = interrupt::listen()?;
-            change.carry_out(before, &mut interrupt).await
+            match up.filter(|_| !stopped.is_empty()) {
+                Some(up) => start_and_go(&change, up, &stopped, before, &mut interrupt).await,
+                None => change.carry_out(before, &mut interrupt).await,
+            }
         })
     }
+}
+
+/// The colors that get traffic again, have none now, and are not known to run.
+async fn stopped<'a>(stack: &'a Stack, now: &Traffic, to: &Traffic) -> Vec<&'a Color> {
+    let colors = stack.colors.iter();
+    let idle = colors.filter(|color| to.weight(color) > 0 && now.weight(color) == 0);
+    let looks = idle.map(async |color| (color, presence::look(stack, color).await));
+    let looked = join_all(looks).await.into_iter();
+    let stopped = looked.filter(|(_, it)| !(it.absent.is_empty() && it.unknown.is_empty()));
+    stopped.map(|(color, _)| color).collect()
+}
+
+/// Starts the colors again, and goes back to them; with --detach a provider does, once they are started.
+async fn start_and_go(
+    change: &Change<'_>,
+    up: &CommandLine,
+    stopped: &[&Color],
+    before: Before,
+    interrupt: &mut Interrupts,
+) -> Result<(), Failure> {
+    if change.flags.dry_run {
+        if !change.common.json {
+            for color in stopped {
+                print(&format!("would run {}", up.of_color(color)));
+            }
+        }
+        change.show_plan(&before);
+        return Ok(());
+    }
+    change.refuse_nested(&before)?;
+    if change.flags.detach {
+        change.refuse_alone(&before)?;
+    }
+    let now = known_traffic(&before, &change.stack.key)?.clone();
+    let mut record = change.record(&before);
+    // Whoever is at it, going back is what is wanted now.
+    let mut keeper = change.keeper(&before, &record).seizing();
+    let said = async {
+        let up = change.bring_up(up, stopped, &now, &mut record, &mut keeper, interrupt);
+        let (before, up) = up.await?;
+        if change.flags.detach {
+            return change.hand_on(record, &mut keeper).await;
+        }
+        let (record, left) = change.make(before, record, &mut keeper, interrupt).await?;
+        let stages = json!({ "up": up.as_secs_f64() });
+        let more = json!({ "id": record.id, "stages": stages });
+        change.told(&record).of(&left, more)
+    };
+    let said = said.await;
+    keeper.release().await;
+    said?.print();
+    Ok(())
 }
 
 /// Refuses where everybody would go from somebody to nobody.
@@ -153,7 +234,8 @@ async fn somebody_is_there(
             let message =
                 format!("refused: nobody is there to take the traffic: {what}{NOTHING_CHANGED}");
             return Err(Failure::new(Exit::Refused, message).hint(format!(
-                "bring {color} up first, then `bluegreen flip {color}`; or go there all the same with --no-verify"
+                "`bluegreen rollback --up` brings {color} up first, where the config has `up`; or go there all the same \
+                 with --no-verify"
             )));
         }
         for absent in &presence.absent {

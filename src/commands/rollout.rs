@@ -9,7 +9,7 @@ use super::follow::follow;
 use super::observer::Observer;
 use super::told::Told;
 use super::{
-    Common, Exit, Failure, NOTHING_CHANGED, block_on, interrupt, print, print_json,
+    Common, Exit, Failure, NOTHING_CHANGED, block_on, interrupt, nested, print, print_json,
     talk_unless_quiet,
 };
 use crate::config::{Config, Stack};
@@ -97,11 +97,16 @@ pub(super) fn act(common: &Common, config: &Config, what: Want, by: &str) -> Res
     block_on(async {
         let mut interrupt = interrupt::listen()?;
         let noted = note(common, stack, what, by).await?;
+        if nested::is_of(&noted) {
+            // It goes on once this has ended.
+            say(common, &noted, &format!("{} is noted", what.word()));
+            return Ok(());
+        }
         talk_unless_quiet(common, &format!("{} is noted", what.word()));
         let observer = Observer::new(common);
         let tell = |event: Event<'_>| observer.tell(event);
-        let folder = common.folder();
-        let context = context(common, config, name, stack, &folder, &tell);
+        let place = common.place();
+        let context = context(common, config, name, stack, &place, &tell);
         let (record, left) = follow(common, context, noted, by, &mut interrupt).await?;
         let told = Told {
             common,

@@ -163,7 +163,7 @@ impl Serve {
             hold,
             access,
             tls,
-            rollouts: (!no_rollouts).then(|| common.folder()),
+            rollouts: (!no_rollouts).then(|| common.place()),
         };
         let failed = |error: std::io::Error| Failure::new(Exit::Failed, error.to_string());
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::change::{Change, ChangeFlags, is_of, look};
 use super::flip::CareFlags;
+use super::nested::own_rollout;
 use super::{Common, Exit, Failure, block_on, interrupt};
 use crate::rollout::request::Kind;
 use crate::traffic::Traffic;
@@ -16,7 +17,8 @@ use crate::traffic::Traffic;
 /// every instance is waited for; then production is verified through Traefik, and with --bake for as long as that says.
 /// Where something fails after the key was set, it goes back.
 ///
-/// A hook may call it for its own rollout: it takes no lease then, and the rollout goes on from there.
+/// A `before` or `after` hook may call it for its own rollout: it verifies, sets the key and waits, and the rollout goes
+/// on from there, and back where it fails.
 ///
 /// Examples: `bluegreen shift blue:90,green:10`; `bluegreen shift green`.
 ///
@@ -47,6 +49,7 @@ impl Shift {
         let config = common.load()?;
         let (name, stack) = common.stack(&config)?;
         let verifies = care.verifies(&flags, stack)?;
+        let overrides_freeze = care.overrides_freeze(&flags)?;
         let to = Traffic::parse(traffic.as_bytes(), &stack.colors)
             .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
         block_on(async {
@@ -59,14 +62,18 @@ impl Shift {
                 name,
                 stack,
                 flags: &flags,
-                folder: &common.folder(),
+                place: &common.place(),
                 kind: Kind::Shift,
                 steps: vec![to],
                 interval: Duration::ZERO,
                 bake: care.bake,
                 verifies,
+                overrides_freeze,
             };
-            change.carry_out(before, &mut interrupt).await
+            match own_rollout(&before) {
+                Some(own) if !flags.dry_run && !flags.detach => change.shift_of(&own, before).await,
+                _ => change.carry_out(before, &mut interrupt).await,
+            }
         })
     }
 }

@@ -1,7 +1,6 @@
 //! A command of the config that is run for a color: `up`, which brings it up, or `down`, which stops it.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Common, Exit, Failure, talk_unless_quiet};
@@ -9,6 +8,7 @@ use crate::check::CommandLine;
 use crate::color::Color;
 use crate::command::{END_WITHIN, Running};
 use crate::rollout::interrupts::Interrupts;
+use crate::rollout::place::Place;
 use crate::verify::report::time;
 
 /// The config does not have this command.
@@ -29,8 +29,8 @@ pub(super) struct Stage<'a> {
     pub(super) common: &'a Common,
     /// The stack's name.
     pub(super) stack: &'a str,
-    /// The folder of the config, in which it runs.
-    pub(super) folder: &'a Path,
+    /// Where it runs.
+    pub(super) place: &'a Place,
     /// Its key in the config: `up` or `down`.
     pub(super) key: &'static str,
     /// The color.
@@ -69,7 +69,7 @@ impl Stage<'_> {
         };
         let mut command = line.command();
         command
-            .current_dir(self.folder)
+            .current_dir(&self.place.folder)
             .env("COLOR", color.as_str())
             .env("STACK", self.stack);
         let mut running = Running::start(command).map_err(|error| failed(&error))?;

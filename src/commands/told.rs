@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Common, Exit, Failure, NOTHING_CHANGED, print_outcome, talk};
+use super::{Common, Exit, Failure, NOTHING_CHANGED, print_outcome, talk, talk_unless_quiet};
 use crate::printable::{self, Printable};
 use crate::registry::first_few;
 use crate::rollout::engine::Left;
@@ -70,6 +70,27 @@ impl Told<'_> {
         }
     }
 
+    /// The providers run it now.
+    pub(super) fn handed_over(&self) -> Said {
+        let Self { common, record, .. } = *self;
+        let (stack, id) = (&record.stack, &record.id);
+        let what = record.what();
+        talk_unless_quiet(
+            common,
+            &format!(
+                "{stack}: {what} is handed over to the providers: `bluegreen rollout` shows how far it is"
+            ),
+        );
+        let object = || json!({ "exit": 0, "stack": stack, "id": id, "to": record.request.goal(), "detached": true });
+        Said {
+            text: Some(match common.json {
+                true => printable::json(&format!("{:#}", object())),
+                false => id.clone(),
+            }),
+            nobody_polls: false,
+        }
+    }
+
     fn said(&self, outcome: &Outcome, more: Value) -> Said {
         let record = self.record;
         let confirmed = outcome.confirmed.as_ref();
@@ -99,7 +120,9 @@ impl Told<'_> {
     /// What was done, in a sentence.
     fn sentence(&self, outcome: &Outcome) -> String {
         let record = self.record;
-        let (name, to) = (&record.stack, record.request.goal());
+        // A hook may have moved it since the last step.
+        let to = record.traffic.as_deref().unwrap_or(record.request.goal());
+        let name = &record.stack;
         let what = if record.has_changed() {
             format!("{name}: {} → {to}", self.from())
         } else {
@@ -213,6 +236,9 @@ impl Told<'_> {
                  again; --no-verify goes on without",
             ),
             Cause::Hook { why } => nothing(why).hint("mend it, and try again"),
+            Cause::NoHookRuns => nothing(
+                "the rollout that this is a hook of runs no hook that may move traffic: only `before` and `after` may",
+            ),
             Cause::Aborted { by } => nothing(&format!("aborted by {by}")),
             Cause::Interrupted { at, late } => self.interrupted(at, late),
             Cause::StoreAway { reason } => {
@@ -279,6 +305,13 @@ impl Told<'_> {
                 ),
             )
             .hint("`bluegreen verify production` does; go back with `bluegreen rollback`"),
+            At::After => Failure::new(
+                Exit::Unconfirmed,
+                format!(
+                    "interrupted: {to} has the traffic, and production has passed, but the hooks after that are not done"
+                ),
+            )
+            .hint("go back with `bluegreen rollback`"),
         }
     }
 
@@ -381,6 +414,7 @@ fn exit(outcome: &Outcome) -> Exit {
                 | Cause::AnalysisFails { .. }
                 | Cause::ProductionUnknown { .. }
                 | Cause::Hook { .. }
+                | Cause::NoHookRuns
                 | Cause::Frozen { .. },
             ) => Exit::Refused,
             _ => Exit::Failed,

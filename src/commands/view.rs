@@ -10,6 +10,7 @@ use crate::dead::{self, LeftOut, left_out};
 use crate::history::Recorded;
 use crate::registry::{Aged, Agreed, DisabledRouter, Instance, Routers, fleet};
 use crate::rollout::before::in_force;
+use crate::rollout::gates::Gates;
 use crate::rollout::outcome::shown;
 use crate::rollout::record::Record;
 use crate::rollout::remote::is_abandoned;
@@ -117,6 +118,7 @@ impl View<'_> {
             "by": change.map(|change| &change.entry.by),
             "why": change.map(|change| &change.entry.why),
             "problem": self.problem(),
+            "frozen": self.frozen(),
             "wrong": self.wrong().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "rollout": self.rollout_json(),
             "colors": self.colors_json(),
@@ -141,6 +143,12 @@ impl View<'_> {
         let mut rollout = serde_json::to_value(&record).unwrap_or_default();
         rollout["abandoned"] = abandoned.into();
         rollout
+    }
+
+    /// That no rollout moves traffic now, until when and why.
+    fn frozen(&self) -> Option<String> {
+        let gates = Gates::at(&self.stack.gates, self.key.at);
+        gates.frozen.map(|(_, window)| window)
     }
 
     pub(super) fn traffic(&self) -> Option<Traffic> {
@@ -233,6 +241,9 @@ impl View<'_> {
         }
         if let Some((record, kept, _)) = self.rollout() {
             lines.push(format!("  rollout {}", sentence(&record, kept)));
+        }
+        if let Some(window) = self.frozen() {
+            lines.push(format!("  {window}"));
         }
         lines.extend(self.color_lines());
         lines.extend(self.left_out().into_iter().map(|server| {

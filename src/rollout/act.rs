@@ -9,6 +9,8 @@ use super::applied::Asker;
 use super::confirm::{Waited, confirm};
 use super::context::Context;
 use super::event::Event;
+use super::gates::Gates;
+use super::hook::{self, Said};
 use super::interrupts::Interrupts;
 use super::outcome::{Confirmed, Late, WayBack, shown};
 use super::plan::{Act, Happened};
@@ -16,6 +18,7 @@ use super::ready::ready;
 use super::record::Record;
 use super::watch::Production;
 use crate::color::Color;
+use crate::hook::Stage as Moment;
 use crate::registry::Aged;
 use crate::traffic::Traffic;
 use crate::verify::report::{Report, Verdict};
@@ -91,10 +94,14 @@ impl Job<'_> {
                 }
                 Act::Hold => std::future::pending().await,
                 Act::Thaw(until) => {
-                    tell(Event::Frozen(*until));
+                    let gates = Gates::at(&context.stack.gates, Timestamp::now() + ahead);
+                    if let Some((_, window)) = &gates.frozen {
+                        tell(Event::Frozen(window));
+                    }
                     tokio::time::sleep_until(instant(*until, ahead).into()).await;
                     Happened::Thawed
                 }
+                Act::Hooks(moment) => hooks(context, record, from, *moment).await,
                 Act::Confirm(_) if to_nobody => Happened::ToNobody,
                 Act::Confirm(until) => {
                     let nobody = BTreeSet::new();
@@ -125,17 +132,43 @@ impl Job<'_> {
                     watch(&production, record, checks).await
                 }
                 // These are the engine's own.
-                Act::Hooks(_)
-                | Act::Set
-                | Act::SetBack
-                | Act::ConfirmBack(_)
-                | Act::Leave
-                | Act::End => Happened::Ready,
+                Act::Set | Act::SetBack | Act::ConfirmBack(_) | Act::Leave | Act::End => {
+                    Happened::Ready
+                }
             }
         };
         tokio::select! {
             happened = acting => Ran::Happened(happened),
             () = interrupts.received() => Ran::Interrupted,
+        }
+    }
+}
+
+/// Runs the hooks of a moment.
+async fn hooks(
+    context: &Context<'_>,
+    record: &Record,
+    from: Option<&Traffic>,
+    moment: Moment,
+) -> Happened {
+    let goal = record.request.goal();
+    let Some(goal) = context.traffic(goal) else {
+        return Happened::HookFailed(format!("the config has no color of the traffic `{goal}`"));
+    };
+    let gaining = goal.gaining(from).into_iter();
+    let Some(color) = gaining.max_by_key(|color| goal.weight(color)) else {
+        return Happened::HooksPassed;
+    };
+    let tell = |said: Said<'_>| (context.tell)(said.into());
+    let told = hook::Told::of(record, moment, &color);
+    match hook::run(&context.stack.hooks, &told, context.place, &tell).await {
+        Ok(()) => Happened::HooksPassed,
+        Err(failed) => {
+            let why = failed.to_string();
+            if moment == Moment::Back {
+                (context.tell)(Event::BackHookFailed(&why));
+            }
+            Happened::HookFailed(why)
         }
     }
 }

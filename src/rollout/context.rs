@@ -1,8 +1,7 @@
 //! What a rollout works with: the store, the config, and who is told.
 
-use std::path::Path;
-
 use super::event::Event;
+use super::place::Place;
 use crate::config::{Config, Stack};
 use crate::store::{Reading, Store};
 use crate::traffic::Traffic;
@@ -20,8 +19,8 @@ pub struct Context<'a> {
     pub name: &'a str,
     /// The stack.
     pub stack: &'a Stack,
-    /// The folder of the config, in which its commands run.
-    pub folder: &'a Path,
+    /// Where its commands run.
+    pub place: &'a Place,
     /// Is told of what happens.
     pub tell: &'a dyn Fn(Event<'_>),
 }
@@ -44,7 +43,7 @@ impl Context<'_> {
         Verify {
             name: self.name,
             stack: self.stack,
-            folder: self.folder,
+            folder: &self.place.folder,
             tell,
         }
     }

@@ -11,10 +11,11 @@ use super::before::Before;
 use super::confirm::LOOK_AGAIN;
 use super::context::Context;
 use super::event::Event;
+use super::gates::Gates;
 use super::interrupts::Interrupts;
 use super::keeper::{Keeper, Lost, Seen, busy};
 use super::outcome::{At, Cause, Confirmed, Outcome, shown};
-use super::plan::{self, Act, Gates, Happened};
+use super::plan::{self, Act, Happened};
 use super::record::{Record, Runner, Stage, Want};
 use super::way_back::set_back;
 use crate::history::{Entry, WENT_BACK};
@@ -130,7 +131,6 @@ impl<'a> Engine<'a> {
 
     /// Carries on a rollout that somebody else has begun.
     pub async fn carry_on(mut self) -> (Record, Left) {
-        let (gates, now) = (self.gates(), self.now());
         // Somebody may have wanted something, or have set the key, while nobody was there.
         let is = self.record.traffic.as_ref().or(self.record.from.as_ref());
         let is = is.and_then(|text| self.context.traffic(text));
@@ -138,11 +138,12 @@ impl<'a> Engine<'a> {
         let act = match (self.record.wanted.take(), is, found) {
             (_, Some(is), Some(found)) if is != found => {
                 let found = shown(&self.expected);
-                plan::next(&mut self.record, Happened::Moved(found), &gates, now)
+                self.planned(Happened::Moved(found))
             }
-            (Some(wish), ..) => plan::next(&mut self.record, Happened::Wanted(wish), &gates, now),
+            (Some(wish), ..) => self.planned(Happened::Wanted(wish)),
             _ => None,
         };
+        let (gates, now) = (self.gates(), self.now());
         let act = act.unwrap_or_else(|| plan::carry_on(&mut self.record, &gates, now));
         self.follow(act).await
     }
@@ -176,7 +177,9 @@ impl<'a> Engine<'a> {
                     let way = self.job().confirm_back(from.as_ref(), until).await;
                     self.next(Happened::WentBack(way))
                 }
-                Act::Hooks(_) => self.next(Happened::HooksPassed),
+                Act::Hooks(moment) if self.context.stack.hooks.of(moment).is_empty() => {
+                    self.next(Happened::HooksPassed)
+                }
                 act => match self.save(false).await? {
                     Some(instead) => instead,
                     None => self.perform(act).await?,
@@ -244,8 +247,8 @@ impl<'a> Engine<'a> {
                         let Some(happened) = hearing.hear(seen)? else {
                             continue;
                         };
-                        let gates = Gates::default();
                         let now = Timestamp::now() + self.ahead;
+                        let gates = Gates::at(&self.context.stack.gates, now);
                         if let Some(act) = plan::next(&mut self.record, happened, &gates, now) {
                             return Ok(act);
                         }
@@ -255,6 +258,12 @@ impl<'a> Engine<'a> {
                 }
             }
         };
+        // A hook may have moved traffic in the rollout's name just now.
+        if matches!(act, Act::Hooks(_))
+            && let Some(instead) = self.write(false).await?
+        {
+            return Ok(instead);
+        }
         let happened = match ran {
             Ran::Happened(happened) => happened,
             Ran::Interrupted => {
@@ -265,8 +274,12 @@ impl<'a> Engine<'a> {
                     }),
                     Stage::Confirm => At::Confirm,
                     Stage::Approve | Stage::Before | Stage::Freeze => At::Gate,
+                    Stage::After => At::After,
                     _ => At::Production,
                 };
+                if self.record.stage == Stage::BackHooks {
+                    (self.context.tell)(Event::BackHookFailed("a hook was interrupted"));
+                }
                 Happened::Interrupted(at, late)
             }
         };
@@ -310,7 +323,7 @@ impl<'a> Engine<'a> {
         }
         let is = self.record.traffic.clone();
         let is = is.or_else(|| self.record.from.clone());
-        let entry = self.entry(is.unwrap_or_default(), to, self.record.why.clone());
+        let entry = self.entry(is.unwrap_or_default(), to, self.record.reason());
         let mut then = self.record.clone();
         let act = plan::next(&mut then, Happened::Set, &gates, now).unwrap_or(Act::End);
         let release = act == Act::End;
@@ -345,9 +358,8 @@ impl<'a> Engine<'a> {
                     return Ok(self.next(Happened::Refused(busy(&bytes))));
                 }
                 Ok(Written::Stale(Some(bytes))) => {
-                    if let Some(act) = self.merge(bytes)? {
-                        return Ok(act);
-                    }
+                    // What is to be set, and in place of what, may be something else now.
+                    return Ok(self.merge(bytes)?.unwrap_or(Act::Set));
                 }
                 Err(error) => {
                     return Ok(self.next(Happened::NotSet(Cause::not_written(error))));
@@ -398,9 +410,18 @@ impl<'a> Engine<'a> {
             };
             return Ok(begun.err().map(|cause| self.next(Happened::Refused(cause))));
         }
-        while !self.keeper.is_up_to_date(&self.record, release) {
+        match self.keeper.is_up_to_date(&self.record, release) {
+            true => Ok(None),
+            false => self.write(release).await,
+        }
+    }
+
+    /// Writes the record, and sees in the same step what others have written into it; gives what comes instead of what
+    /// was to come next.
+    async fn write(&mut self, release: bool) -> Result<Option<Act>, Lost> {
+        loop {
             match self.keeper.write(&self.record, None, release).await {
-                Ok(Written::Done | Written::Conflict(_)) => break,
+                Ok(Written::Done | Written::Conflict(_)) => return Ok(None),
                 Ok(Written::Held(lease)) => return Err(Lost(lease.to_string())),
                 Ok(Written::Stale(None)) => self.keeper.take_over(None),
                 Ok(Written::Stale(Some(bytes))) => {
@@ -411,27 +432,36 @@ impl<'a> Engine<'a> {
                 // What is in the store is written with the next stage.
                 Err(error) => {
                     tracing::debug!(%error, "the record of the rollout could not be written");
-                    break;
+                    return Ok(None);
                 }
             }
         }
-        Ok(None)
     }
 
     /// The record in the store is another one: what somebody wants of this rollout, or another rollout.
     fn merge(&mut self, bytes: Vec<u8>) -> Result<Option<Act>, Lost> {
         let theirs = self.record.is_still_run(&bytes, self.keeper.token())?;
         self.keeper.take_over(Some(bytes));
-        Ok(theirs.wanted.and_then(|wish| {
-            let (gates, now) = (self.gates(), self.now());
-            plan::next(&mut self.record, Happened::Wanted(wish), &gates, now)
-        }))
+        if theirs.traffic != self.record.traffic
+            && let Some(text) = &theirs.traffic
+        {
+            // A hook has moved traffic in its name.
+            self.expected = Reading::Value(text.clone().into_bytes());
+            self.record.traffic = theirs.traffic;
+        }
+        let wanted = theirs.wanted;
+        Ok(wanted.and_then(|wish| self.planned(Happened::Wanted(wish))))
     }
 
-    /// What the plan says, of something that always leads on.
-    fn next(&mut self, happened: Happened) -> Act {
+    /// What the plan says.
+    fn planned(&mut self, happened: Happened) -> Option<Act> {
         let (gates, now) = (self.gates(), self.now());
-        plan::next(&mut self.record, happened, &gates, now).unwrap_or(Act::End)
+        plan::next(&mut self.record, happened, &gates, now)
+    }
+
+    /// The same, of something that always leads on.
+    fn next(&mut self, happened: Happened) -> Act {
+        self.planned(happened).unwrap_or(Act::End)
     }
 
     fn entry(&self, from: String, to: String, why: String) -> Entry {
@@ -450,7 +480,7 @@ impl<'a> Engine<'a> {
     }
 
     fn gates(&self) -> Gates {
-        Gates::default()
+        Gates::at(&self.context.stack.gates, self.now())
     }
 
     /// Whether a provider runs; one that has just been started gets the time for its first report.
@@ -524,8 +554,10 @@ impl Hearing<'_> {
         let Some(wish) = theirs.wanted else {
             return Ok(self.moved(&found.key));
         };
+        let approves = self.record.stage == Stage::Approve && self.record.paused.is_none();
         tell(match wish.what {
             Want::Pause => Event::Paused(&wish),
+            Want::Resume if approves => Event::Approved(&wish),
             Want::Resume | Want::Abort => Event::Resumed(&wish),
         });
         Ok(Some(Happened::Wanted(wish)))

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::analysis::Measured;
+use super::hook::Said;
 use super::outcome::{Confirmed, Late};
 use super::record::Wish;
 use crate::verify::measure::Told;
@@ -81,8 +80,10 @@ pub enum Event<'a> {
     WaitingForWayBack(&'a str),
     /// A person has to approve it.
     AwaitingApproval,
-    /// A freeze window is open until then.
-    Frozen(Timestamp),
+    /// Somebody has.
+    Approved(&'a Wish),
+    /// A freeze window is open, in words; its end is waited for.
+    Frozen(&'a str),
     /// A hook runs, in words.
     Hook(&'a str),
     /// A hook has printed this.
@@ -93,4 +94,14 @@ pub enum Event<'a> {
     Paused(&'a Wish),
     /// Somebody wants it to go on.
     Resumed(&'a Wish),
+}
+
+/// What there is to tell while hooks run.
+impl<'a> From<Said<'a>> for Event<'a> {
+    fn from(said: Said<'a>) -> Self {
+        match said {
+            Said::Began(what) => Self::Hook(what),
+            Said::Line(line) => Self::HookPrinted(line),
+        }
+    }
 }

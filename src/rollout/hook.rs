@@ -4,12 +4,13 @@
 //! any more. What fails is told without secrets, and on lines that are safe to look at, so that it can be kept anywhere.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use url::{Position, Url, form_urlencoded};
 
+use super::place::Place;
+use super::record::Record;
 use crate::check::CommandLine;
 use crate::color::Color;
 use crate::command::{END_WITHIN, Running};
@@ -41,7 +42,7 @@ pub struct Told<'a> {
     pub from: Option<&'a str>,
     /// The traffic that the rollout is for.
     pub to: &'a str,
-    /// The rollout's name.
+    /// The rollout's name; empty where a color is stopped without one.
     pub rollout: &'a str,
     /// Who asked for it.
     pub by: &'a str,
@@ -92,7 +93,7 @@ pub enum Cause {
     Answer(String),
 }
 
-/// Runs the hooks of the stage that is told, up to the first that fails; commands in this folder.
+/// Runs the hooks of the stage that is told, up to the first that fails; commands in this place.
 ///
 /// # Errors
 ///
@@ -100,7 +101,7 @@ pub enum Cause {
 pub async fn run(
     hooks: &Hooks,
     told: &Told<'_>,
-    folder: &Path,
+    place: &Place,
     tell: &dyn Fn(Said<'_>),
 ) -> Result<(), HookFailed> {
     let hooks = hooks.of(told.stage);
@@ -110,7 +111,7 @@ pub async fn run(
         let (done, output) = match &hook.action {
             Action::Command(line) => {
                 let line = line.of_color(told.color);
-                command(&line, told, folder, hook.timeout, tell).await
+                command(&line, told, place, hook.timeout, tell).await
             }
             Action::Call(call) => (ask(call, told, hook.timeout).await, Vec::new()),
         };
@@ -141,7 +142,21 @@ fn what(hook: &Hook, told: &Told<'_>) -> String {
     }
 }
 
-impl Told<'_> {
+impl<'a> Told<'a> {
+    /// What hooks are told of this rollout.
+    pub fn of(record: &'a Record, stage: Stage, color: &'a Color) -> Self {
+        Self {
+            stage,
+            stack: &record.stack,
+            color,
+            from: record.from.as_deref(),
+            to: record.request.goal(),
+            rollout: &record.id,
+            by: &record.by,
+            why: &record.why,
+        }
+    }
+
     /// What a command has in its environment.
     fn environment(&self) -> impl Iterator<Item = (&'static str, String)> {
         let all = [
@@ -150,7 +165,8 @@ impl Told<'_> {
             ("BLUEGREEN_FROM", self.from.unwrap_or_default()),
             ("BLUEGREEN_TO", self.to),
             ("BLUEGREEN_ROLLOUT", self.rollout),
-            // A `bluegreen` that a hook calls takes these two for its own, unless told otherwise.
+            // A `bluegreen` that a hook calls takes these for its own, unless told otherwise.
+            ("BLUEGREEN_STACK", self.stack),
             ("BLUEGREEN_BY", self.by),
             ("BLUEGREEN_WHY", self.why),
         ];
@@ -181,12 +197,16 @@ impl Told<'_> {
 async fn command(
     line: &CommandLine,
     told: &Told<'_>,
-    folder: &Path,
+    place: &Place,
     within: Duration,
     tell: &dyn Fn(Said<'_>),
 ) -> (Result<(), Cause>, Vec<String>) {
     let mut command = line.command();
-    command.current_dir(folder).envs(told.environment());
+    command
+        .current_dir(&place.folder)
+        .envs(told.environment())
+        .env("BLUEGREEN_CONFIG", &place.config)
+        .envs(place.store.iter().map(|url| ("BLUEGREEN_STORE", url)));
     let mut printed = Printed {
         tell,
         line: Vec::new(),

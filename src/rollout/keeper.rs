@@ -168,6 +168,24 @@ impl Keeper {
         }
     }
 
+    /// Leaves a rollout that it has begun to whoever comes for it once the lease is given back.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not left.
+    pub async fn hand_on(&mut self, record: &mut Record) -> Result<(), Cause> {
+        record.runner = None;
+        let within = record.request.timeout;
+        match self.write_surely(record, None, false, within).await {
+            Ok(Written::Done | Written::Conflict(_)) => Ok(()),
+            Ok(Written::Held(lease)) => Err(Cause::Busy {
+                holder: lease.to_string(),
+            }),
+            Ok(Written::Stale(bytes)) => Err(busy(&bytes.unwrap_or_default())),
+            Err(error) => Err(Cause::not_written(error)),
+        }
+    }
+
     /// Writes that the rollout has ended because of this, before it has changed anything. Where the store can't be reached
     /// its lease runs out, and whoever finds it ends it.
     pub async fn end(&mut self, record: &mut Record, cause: Cause) {
@@ -319,6 +337,10 @@ impl Drop for Keeper {
     }
 }
 
+fn record_of(kept: &Result<Kept, Unreadable>) -> Option<&[u8]> {
+    kept.as_ref().ok()?.record.as_deref()
+}
+
 /// Renews the lease for ever, and tells what is in the store. What goes wrong is no reason to stop the rollout: only a
 /// valid key moves traffic, and a lease that is somebody else's by now refuses the next write.
 async fn watch_and_renew(
@@ -349,8 +371,16 @@ async fn watch_and_renew(
                 renewed = Instant::now();
             }
             let before = writes.load(Ordering::SeqCst);
-            let reading = session.read_one(&key).await?.reading;
-            let kept = session.rollout_of(&key).await?;
+            let mut kept = session.rollout_of(&key).await?;
+            // Both are of one moment where the record is the same before and after the key was read.
+            let reading = loop {
+                let reading = session.read_one(&key).await?.reading;
+                let again = session.rollout_of(&key).await?;
+                if record_of(&again) == record_of(&kept) {
+                    break reading;
+                }
+                kept = again;
+            };
             seen.send_replace(Some(Ok(Found {
                 key: reading,
                 kept,

@@ -7,7 +7,8 @@
 //! - [`before`]: what is there before; [`ready`]: whether the colors are; [`there`]: whether anybody is, for who goes
 //!   back; [`confirm`]: the wait for the instances, by [`standing`] and [`applied`]; [`watch`]: production after the
 //!   change, by its answers and by [`looks`] at its figures ([`analysis`]); [`way_back`] and its [`attempts`];
-//! - [`hook`]: what the operator runs beside it; [`freeze`]: when nothing is to be changed;
+//! - [`hook`]: what the operator runs beside it, and [`place`], where; [`nested`]: a shift that a hook makes;
+//! - [`gates`]: what stands in its way now, such as a [`freeze`];
 //! - [`remote`]: a rollout that runs elsewhere; [`adopt`]: one that nobody runs;
 //! - [`outcome`]: what came of it; [`event`]: what happens meanwhile, for whoever looks on.
 //!
@@ -24,12 +25,15 @@ pub mod context;
 pub mod engine;
 pub mod event;
 pub mod freeze;
+pub mod gates;
 pub mod hook;
 pub mod interrupts;
 pub mod keeper;
 pub mod looks;
+pub mod nested;
 pub mod order;
 pub mod outcome;
+pub mod place;
 pub mod plan;
 pub mod ready;
 pub mod record;

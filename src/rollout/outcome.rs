@@ -138,6 +138,8 @@ pub enum Cause {
         /// What failed, and how.
         why: String,
     },
+    /// What a hook asked for is not done: the rollout runs no hook that may ask for it.
+    NoHookRuns,
     /// The operator interrupted it.
     Interrupted {
         /// Where it was.
@@ -222,8 +224,10 @@ pub enum At {
     Gate,
     /// The instances were waited for.
     Confirm,
-    /// Production was verified, or hooks ran after that.
+    /// Production was verified.
     Production,
+    /// Production had passed, and hooks ran after that.
+    After,
 }
 
 /// What became of the way back.
@@ -395,7 +399,7 @@ impl Cause {
     pub(super) fn end(&self) -> End {
         match self {
             Self::Interrupted {
-                at: At::Confirm | At::Production,
+                at: At::Confirm | At::Production | At::After,
                 ..
             }
             | Self::Late { .. } => End::Unconfirmed,
@@ -435,6 +439,7 @@ impl fmt::Display for Cause {
                 )
             }
             Self::StoreRefused { reason, .. } => write!(f, "the store refuses: {reason}"),
+            Self::Interrupted { .. } => f.write_str("interrupted"),
             // These lead to no way back.
             Self::Busy { .. }
             | Self::NotInConfig { .. }
@@ -445,7 +450,7 @@ impl fmt::Display for Cause {
             | Self::NothingToVerify { .. }
             | Self::ProductionAway { .. }
             | Self::ProductionForeign { .. }
-            | Self::Interrupted { .. }
+            | Self::NoHookRuns
             | Self::StoreAway { .. }
             | Self::StoreLost { .. }
             | Self::WriteUnknown { .. }

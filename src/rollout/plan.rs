@@ -12,9 +12,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::analysis::Measured;
+use super::gates::Gates;
 use super::outcome::{At, Cause, Confirmed, Effect, End, Late, Outcome, WayBack};
 use super::record::{Record, Stage, StepDone, Want, Wish};
 use super::request::Kind;
+use crate::hook::Stage as Moment;
 use crate::verify::report::Report;
 
 /// Whoever carries a rollout on gives its instances this long at least: the providers may have just come back, too. So
@@ -48,17 +50,6 @@ pub enum Act {
     Leave,
     /// It has ended.
     End,
-}
-
-/// When hooks run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// Before the first change.
-    Before,
-    /// After the last step has passed.
-    After,
-    /// After it went back.
-    Back,
 }
 
 /// What has happened.
@@ -104,23 +95,11 @@ pub enum Happened {
     Interrupted(At, Vec<Late>),
 }
 
-/// What stands in a rollout's way now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Gates {
-    /// Whether a person has to approve it.
-    pub approve: bool,
-    /// Until when a freeze window is open, and that in words; none while none is.
-    pub frozen: Option<(Timestamp, String)>,
-}
-
 /// What is done first, in a rollout that has just begun.
 pub fn begin(record: &mut Record, gates: &Gates, now: Timestamp) -> Act {
-    match &gates.frozen {
-        Some((_, window)) if record.heeds_freeze() => {
-            let window = window.clone();
-            record.refuse(Cause::Frozen { window }, now)
-        }
-        _ => carry_on(record, gates, now),
+    match record.frozen(gates) {
+        Some(cause) => record.refuse(cause, now),
+        None => carry_on(record, gates, now),
     }
 }
 
@@ -168,7 +147,10 @@ pub fn next(record: &mut Record, happened: Happened, gates: &Gates, now: Timesta
         (_, Happened::Moved(found)) => record.over(Cause::Moved { found }, now),
 
         (Stage::Verify, Happened::Ready) => record.approve(gates, now),
-        (Stage::Before, Happened::HooksPassed) if record.paused.is_some() => Act::Hold,
+        (Stage::Before, Happened::HooksPassed) if record.paused.is_some() => {
+            record.enter(Stage::Freeze, None, now);
+            Act::Hold
+        }
         (Stage::Before, Happened::HooksPassed) => record.set(gates, now),
         (Stage::Freeze, Happened::Thawed) => record.set(gates, now),
         (_, Happened::Set) => {
@@ -195,7 +177,7 @@ pub fn next(record: &mut Record, happened: Happened, gates: &Gates, now: Timesta
                 None => Act::Watch(until),
             }
         }
-        (Stage::Confirm, Happened::ToNobody) => record.end(End::Done, None, None, now),
+        (Stage::Confirm, Happened::ToNobody) => record.passed(now),
         (Stage::Confirm, Happened::Late(late)) => {
             let traffic = record.to().to_owned();
             record.back(Cause::Late { late, traffic }, now)
@@ -205,8 +187,7 @@ pub fn next(record: &mut Record, happened: Happened, gates: &Gates, now: Timesta
         (Stage::Production, Happened::Passed(measured)) => {
             record.is_measured(measured);
             if record.request.kind == Kind::Rollback {
-                record.enter(Stage::BackHooks, None, now);
-                return Some(Act::Hooks(Moment::Back));
+                return Some(record.passed(now));
             }
             if record.request.is_last(record.step) {
                 record.enter(Stage::After, None, now);
@@ -239,10 +220,8 @@ pub fn next(record: &mut Record, happened: Happened, gates: &Gates, now: Timesta
             record.end(End::Unknown, cause, Some(way), now)
         }
         (Stage::ConfirmBack, Happened::WentBack(way)) => record.back_at(way, now),
-        // A hook that fails after the way back changes nothing of it.
         (Stage::BackHooks, Happened::HooksPassed | Happened::HookFailed(_)) => {
-            let (cause, way) = (record.cause.take(), record.way_back.take());
-            record.end(End::Done, cause, way, now)
+            record.has_gone_back(now)
         }
         // Whatever else comes is of a stage that is over.
         _ => return None,
@@ -250,6 +229,13 @@ pub fn next(record: &mut Record, happened: Happened, gates: &Gates, now: Timesta
 }
 
 impl Record {
+    /// What keeps it from beginning now, where that is a freeze.
+    pub fn frozen(&self, gates: &Gates) -> Option<Cause> {
+        let (_, window) = gates.frozen.as_ref().filter(|_| self.heeds_freeze())?;
+        let window = window.clone();
+        Some(Cause::Frozen { window })
+    }
+
     /// Whether it waits for the end of a freeze: a way back never does.
     fn heeds_freeze(&self) -> bool {
         self.request.kind != Kind::Rollback && !self.request.override_freeze
@@ -317,11 +303,22 @@ impl Record {
             measured: Vec::new(),
         });
         if !self.request.wait {
-            return self.end(End::Done, None, None, now);
+            return self.passed(now);
         }
         let until = now + self.request.timeout;
         self.enter(Stage::Confirm, Some(until), now);
         Act::Confirm(until)
+    }
+
+    /// The traffic is what it has to be, and nothing more is asked of it. What was a way back has its hooks.
+    fn passed(&mut self, now: Timestamp) -> Act {
+        match self.request.kind {
+            Kind::Rollback => {
+                self.enter(Stage::BackHooks, None, now);
+                Act::Hooks(Moment::Back)
+            }
+            _ => self.end(End::Done, None, None, now),
+        }
     }
 
     /// It can't stand: the way back, where there is one to go.
@@ -345,6 +342,12 @@ impl Record {
         self.way_back = Some(way);
         self.enter(Stage::BackHooks, None, now);
         Act::Hooks(Moment::Back)
+    }
+
+    /// The hooks of the way back are over. Where one has failed, that changes nothing of it.
+    fn has_gone_back(&mut self, now: Timestamp) -> Act {
+        let (cause, way) = (self.cause.take(), self.way_back.take());
+        self.end(End::Done, cause, way, now)
     }
 
     fn refuse(&mut self, cause: Cause, now: Timestamp) -> Act {
@@ -410,12 +413,13 @@ impl Record {
                 None
             }
             Want::Resume if self.unpause(now) => match self.stage {
-                Stage::Confirm => None,
-                // The hooks have passed: else it would not have been held.
-                Stage::Before => Some(self.set(gates, now)),
+                Stage::Before | Stage::Confirm => None,
                 _ => Some(carry_on(self, gates, now)),
             },
-            Want::Resume if self.stage == Stage::Approve => Some(self.before(now)),
+            Want::Resume if self.stage == Stage::Approve => {
+                self.approved = Some(wish);
+                Some(self.before(now))
+            }
             Want::Abort => match self.stage {
                 Stage::Back | Stage::ConfirmBack | Stage::BackHooks | Stage::Ended => None,
                 _ if self.has_changed() => Some(self.back(Cause::Aborted { by: wish.by }, now)),
@@ -439,11 +443,14 @@ impl Record {
 
     /// The operator wants to wait no longer: a ramp is paused, anything else ends with the traffic that stands.
     fn interrupted(&mut self, at: At, late: Vec<Late>, now: Timestamp) -> Option<Act> {
-        if matches!(
-            self.stage,
-            Stage::Back | Stage::ConfirmBack | Stage::BackHooks | Stage::Ended
-        ) {
-            return None;
+        match self.stage {
+            Stage::Back | Stage::ConfirmBack | Stage::Ended => return None,
+            Stage::BackHooks => return Some(self.has_gone_back(now)),
+            _ => {}
+        }
+        // Only a hook has moved traffic so far: that is no step to stay at.
+        if self.has_changed() && self.done.is_empty() {
+            return Some(self.back(Cause::Interrupted { at, late }, now));
         }
         if self.has_changed() && self.request.kind == Kind::Ramp {
             self.paused.get_or_insert_with(|| Wish {

@@ -51,6 +51,9 @@ pub struct Record {
     /// Who runs it; none until somebody does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runner: Option<Runner>,
+    /// Who has approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Wish>,
     /// Somebody has paused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Wish>,
@@ -215,10 +218,7 @@ impl Record {
         Self {
             id: format!("{:016x}", fastrand::u64(..)),
             stack: stack.to_owned(),
-            stage: match request.kind {
-                Kind::Deploy => Stage::Up,
-                _ => Stage::Verify,
-            },
+            stage: Stage::Verify,
             request,
             by,
             why,
@@ -229,6 +229,7 @@ impl Record {
             from,
             traffic: None,
             runner: None,
+            approved: None,
             paused: None,
             wanted: None,
             done: Vec::new(),
@@ -258,6 +259,16 @@ impl Record {
         }
         if let Some(done) = self.done.last_mut() {
             done.measured = measured;
+        }
+    }
+
+    /// Why the traffic is changed, as the history says it.
+    pub(super) fn reason(&self) -> String {
+        let approved = self.approved.as_ref();
+        match (self.why.as_str(), approved) {
+            (why, None) => why.to_owned(),
+            ("", Some(wish)) => format!("approved by {}", wish.by),
+            (why, Some(wish)) => format!("{why}; approved by {}", wish.by),
         }
     }
 

@@ -38,7 +38,7 @@ pub enum NotNoted {
 pub fn keeps_its_place(kept: &Kept) -> Option<Record> {
     let record = Record::of_json(kept.record.as_ref()?)?;
     let waits = !record.has_ended() && record.runner.is_none();
-    (waits && kept.at.duration_since(record.began) < KEEPS_ITS_PLACE).then_some(record)
+    (waits && kept.at.duration_since(record.since) < KEEPS_ITS_PLACE).then_some(record)
 }
 
 /// Hands a rollout over to the providers: whichever comes first runs it.

@@ -5,7 +5,6 @@
 //! one that runs out tells nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use crate::rollout::context::Context;
 use crate::rollout::engine::Left;
 use crate::rollout::event::Event;
 use crate::rollout::interrupts::Interrupts;
+use crate::rollout::place::Place;
 use crate::rollout::record::Record;
 use crate::rollout::remote::is_abandoned;
 use crate::store::{Changed, StoreError};
@@ -45,12 +45,12 @@ pub struct Open {
 /// The rollouts that have not ended, by their stacks.
 pub type AllOpen = BTreeMap<String, Open>;
 
-/// Watches them for ever. With `folder`, that of the config, in which its commands run, it carries them on.
-pub(super) async fn watch(shared: Arc<Shared>, folder: Option<PathBuf>) {
+/// Watches them for ever. With a place in which commands of the config run, it carries them on.
+pub(super) async fn watch(shared: Arc<Shared>, place: Option<Place>) {
     let mut running = BTreeSet::new();
     let mut runs = Runs::new();
     loop {
-        if let Err(error) = look(&shared, folder.as_deref(), &mut running, &mut runs).await {
+        if let Err(error) = look(&shared, place.as_ref(), &mut running, &mut runs).await {
             tracing::debug!(%error, "the rollouts can't be read");
             tokio::time::sleep(TRY_AGAIN).await;
         }
@@ -60,7 +60,7 @@ pub(super) async fn watch(shared: Arc<Shared>, folder: Option<PathBuf>) {
 /// Looks after the rollouts for as long as the connection lasts and the config stays.
 async fn look(
     shared: &Arc<Shared>,
-    folder: Option<&Path>,
+    place: Option<&Place>,
     running: &mut BTreeSet<String>,
     runs: &mut Runs,
 ) -> Result<(), StoreError> {
@@ -110,16 +110,16 @@ async fn look(
             if kept.lease.is_some() && told.contains(&key) {
                 known.insert(key.clone());
             }
-            let Some(folder) = folder.filter(|_| is_ours && abandoned) else {
+            let Some(place) = place.filter(|_| is_ours && abandoned) else {
                 continue;
             };
             if running.insert(key.clone()) {
                 let (shared, config) = (Arc::clone(shared), Arc::clone(&config));
-                let (name, folder) = (name.clone(), folder.to_owned());
+                let (name, place) = (name.clone(), place.clone());
                 let is_known = known.contains(&key);
                 let runtime = Handle::current();
                 runs.spawn_blocking(move || {
-                    runtime.block_on(run(&shared, &config, &name, &folder, is_known));
+                    runtime.block_on(run(&shared, &config, &name, &place, is_known));
                     key
                 });
             }
@@ -155,7 +155,7 @@ async fn look(
 }
 
 /// Carries one on, until it has ended or the provider stops: its lease runs out then, and another provider comes.
-async fn run(shared: &Shared, config: &Config, name: &str, folder: &Path, is_known: bool) {
+async fn run(shared: &Shared, config: &Config, name: &str, place: &Place, is_known: bool) {
     let Some(stack) = config.stacks.get(name) else {
         return;
     };
@@ -165,7 +165,7 @@ async fn run(shared: &Shared, config: &Config, name: &str, folder: &Path, is_kno
         config,
         name,
         stack,
-        folder,
+        place,
         tell: &tell,
     };
     let mut nobody = Interrupts::never();
@@ -241,8 +241,11 @@ fn log(stack: &str, event: &Event<'_>) {
         }
         Event::GoingBack(to) => tracing::warn!(stack, to, "a rollout goes back"),
         Event::AwaitingApproval => tracing::info!(stack, "a rollout waits for approval"),
-        Event::Frozen(until) => {
-            tracing::info!(stack, %until, "a rollout waits for the end of a freeze")
+        Event::Approved(wish) => {
+            tracing::info!(stack, by = wish.by, "a rollout is approved");
+        }
+        Event::Frozen(window) => {
+            tracing::info!(stack, window, "a rollout waits for the end of a freeze");
         }
         Event::Hook(what) => tracing::info!(stack, what, "a rollout runs a hook"),
         Event::BackHookFailed(why) => {

@@ -54,6 +54,7 @@ use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::dead::Dead;
 use crate::last_good::{self, LastGood};
+use crate::rollout::place::Place;
 use crate::state::{State, Unrecorded, Writer};
 use crate::store::follow::{Event, Followed, follow};
 use crate::store::{Store, Unreadable};
@@ -81,8 +82,8 @@ pub struct Settings {
     pub access: Access,
     /// TLS, where the endpoint speaks it.
     pub tls: Option<Arc<Renewed<TlsAcceptor>>>,
-    /// The folder in which commands of the config run, where it carries on the rollouts that nobody runs.
-    pub rollouts: Option<PathBuf>,
+    /// Where commands of the config run, where it carries on the rollouts that nobody runs.
+    pub rollouts: Option<Place>,
 }
 
 /// What the parts of a running provider share.

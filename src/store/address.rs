@@ -125,6 +125,33 @@ impl Address {
         })
     }
 
+    /// Its URL, where that has no secret in it and says all that there is to say.
+    pub(super) fn url(&self) -> Option<String> {
+        let is_open =
+            |login: &RedisConnectionInfo| login.username().is_none() && login.password().is_none();
+        let is_plain = |node: &ConnectionInfo| match node.addr() {
+            ConnectionAddr::TcpTls { insecure, .. } => !insecure,
+            ConnectionAddr::Unix(_) => node.redis_settings().db() == 0,
+            _ => true,
+        };
+        let says_all = match self {
+            Self::Server(nodes) => nodes
+                .iter()
+                .all(|node| is_open(node.redis_settings()) && is_plain(node)),
+            Self::Sentinel {
+                sentinels,
+                sentinel_login,
+                login,
+                ..
+            } => {
+                let mut sentinels = sentinels.iter();
+                let plain = sentinels.all(|sentinel| matches!(sentinel, ConnectionAddr::Tcp(..)));
+                plain && is_open(login) && is_open(sentinel_login)
+            }
+        };
+        says_all.then(|| self.to_string())
+    }
+
     /// The clients of the servers to try, in this order: that of the primary, where Sentinels name it.
     pub(super) async fn clients(&self) -> RedisResult<Vec<Client>> {
         match self {

@@ -76,6 +76,19 @@ impl FromStr for Store {
     }
 }
 
+impl Store {
+    /// Its URL for another process on this host; none where that has a secret in it.
+    pub fn url(&self) -> Option<String> {
+        match self {
+            Self::Redis(address) => address.url(),
+            Self::File(dir) => {
+                let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+                Some(format!("file:{}", dir.display()))
+            }
+        }
+    }
+}
+
 /// Without user and password.
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -262,6 +275,34 @@ mod tests {
 
     use super::address::Address;
     use super::*;
+
+    /// What another process is told leads it to the same store.
+    #[test]
+    fn a_store_with_a_secret_in_its_url_is_told_to_nobody() {
+        let url = |text: &str| text.parse::<Store>().unwrap().url();
+        for told in [
+            "redis://127.0.0.1:6380/2",
+            "rediss://a:6379,b:7001/3",
+            "unix:///run/redis.sock",
+            "redis+sentinel://a:26379,b:26380/primary",
+            "file:/var/lib/store",
+        ] {
+            assert_eq!(url(told).as_deref(), Some(told));
+        }
+        for secret in [
+            "redis://operator:secret@h",
+            "redis://:secret@h",
+            "redis://operator@h",
+            "unix:///run/redis.sock?pass=secret",
+            "redis+sentinel://:secret@h/primary",
+            "redis+sentinel://h/primary?sentinel_password=secret",
+        ] {
+            assert_eq!(url(secret), None, "{secret}");
+        }
+        let here = std::env::current_dir().unwrap();
+        let told = format!("file:{}/store", here.display());
+        assert_eq!(url("file:store"), Some(told));
+    }
 
     #[test]
     fn a_store_is_shown_without_its_password() {

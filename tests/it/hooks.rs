@@ -10,6 +10,7 @@ use bluegreen::color::Color;
 use bluegreen::config;
 use bluegreen::hook::{Hooks, Stage};
 use bluegreen::rollout::hook::{HookFailed, Said, Told, run};
+use bluegreen::rollout::place::Place;
 use tempfile::TempDir;
 
 /// The hooks of a stack, in the folder of its config.
@@ -48,7 +49,15 @@ impl Site {
             };
             self.told.lock().unwrap().push(line);
         };
-        run(&self.hooks, told, self.dir.path(), &tell).await
+        run(&self.hooks, told, &self.place(), &tell).await
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            folder: self.dir.path().to_owned(),
+            config: self.dir.path().join("bluegreen.yml"),
+            store: Some("file:/var/lib/store".to_owned()),
+        }
     }
 
     /// What was told so far.

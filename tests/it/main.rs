@@ -24,6 +24,7 @@ mod document;
 mod down;
 mod fleet;
 mod flip;
+mod gates;
 mod guard;
 mod harness;
 mod healthcheck;

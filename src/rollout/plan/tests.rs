@@ -53,6 +53,16 @@ fn record(kind: Kind, steps: &[&str]) -> Record {
     )
 }
 
+/// A step that is done.
+fn step(traffic: &str) -> StepDone {
+    StepDone {
+        traffic: traffic.to_owned(),
+        at: now(),
+        confirmed: None,
+        measured: Vec::new(),
+    }
+}
+
 /// A flip at a stage, with what it has done by then.
 fn flip_at(stage: Stage) -> Record {
     let mut record = record(Kind::Flip, &["green"]);
@@ -60,12 +70,7 @@ fn flip_at(stage: Stage) -> Record {
     let before_the_set = [Stage::Verify, Stage::Approve, Stage::Before, Stage::Freeze];
     if !before_the_set.contains(&stage) {
         record.traffic = Some("green".to_owned());
-        record.done.push(StepDone {
-            traffic: "green".to_owned(),
-            at: now(),
-            confirmed: None,
-            measured: Vec::new(),
-        });
+        record.done.push(step("green"));
     }
     if [Stage::Back, Stage::ConfirmBack, Stage::BackHooks].contains(&stage) {
         record.cause = Some(fails());
@@ -204,7 +209,7 @@ fn whoever_carries_it_on_does_what_its_stage_says() {
         );
     }
     let mut up = record(Kind::Deploy, &["green"]);
-    assert_eq!(up.stage, Stage::Up);
+    up.stage = Stage::Up;
     assert_eq!(carry_on(&mut up, &Gates::default(), now()), Act::End);
     assert_eq!(up.outcome.unwrap().cause, Some(Cause::Abandoned));
 }
@@ -321,6 +326,7 @@ fn a_ramp_that_is_interrupted_is_paused_and_goes_on_from_there() {
     ramp.stage = Stage::Production;
     ramp.deadline = Some(now() + Duration::from_secs(120));
     ramp.traffic = Some("blue:95,green:5".to_owned());
+    ramp.done.push(step("blue:95,green:5"));
     let interrupted = Happened::Interrupted(At::Production, Vec::new());
     let pausing = now() + Duration::from_secs(50);
     let act = next(&mut ramp, interrupted, &Gates::default(), pausing);
@@ -369,6 +375,49 @@ fn a_pause_is_heeded_once_what_must_not_be_cut_is_done() {
         let act = next(&mut record, wish(Want::Resume), &gates, now());
         assert!(matches!(act, Some(Act::Set | Act::Watch(_))), "{act:?}");
     }
+}
+
+/// What a hook has moved before the first step is no step: whatever ends the rollout then goes back.
+#[test]
+fn what_a_hook_has_moved_before_the_first_step_is_undone() {
+    let failed = Happened::HookFailed("exit 1".to_owned());
+    let interrupted = Happened::Interrupted(At::Gate, Vec::new());
+    for kind in [Kind::Flip, Kind::Ramp] {
+        for happened in [failed.clone(), interrupted.clone(), wish(Want::Abort)] {
+            let mut record = record(kind, &["green"]);
+            record.stage = Stage::Before;
+            record.traffic = Some("blue:90,green:10".to_owned());
+            let act = next(&mut record, happened, &Gates::default(), now());
+            assert_eq!(act, Some(Act::SetBack), "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn who_has_approved_it_is_in_the_record_and_in_the_history() {
+    let mut record = flip_at(Stage::Approve);
+    for (why, reason) in [
+        ("", "approved by bob@host"),
+        ("v2", "v2; approved by bob@host"),
+    ] {
+        record.stage = Stage::Approve;
+        record.why = why.to_owned();
+        let act = next(&mut record, wish(Want::Resume), &Gates::default(), now());
+        assert_eq!(act, Some(Act::Hooks(Moment::Before)));
+        assert_eq!(record.approved.as_ref().unwrap().by, "bob@host");
+        assert_eq!(record.reason(), reason);
+    }
+}
+
+/// The hooks are run from the beginning by whoever finds them unfinished, also where somebody resumes what was paused.
+#[test]
+fn a_pause_that_is_resumed_before_its_time_skips_no_hook() {
+    let mut record = flip_at(Stage::Before);
+    let gates = Gates::default();
+    assert_eq!(next(&mut record, wish(Want::Pause), &gates, now()), None);
+    assert_eq!(next(&mut record, wish(Want::Resume), &gates, now()), None);
+    let act = carry_on(&mut record, &gates, now());
+    assert_eq!(act, Act::Hooks(Moment::Before));
 }
 
 /// Whatever became of the way back, the outcome says of the traffic only what is known.

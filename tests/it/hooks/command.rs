@@ -26,6 +26,11 @@ async fn a_command_is_told_what_the_rollout_is_and_runs_in_the_folder_of_the_con
         "green", folder, "s", "green", "before", "blue", "green", "r-1", "ann@web1", why,
     ];
     assert_eq!(site.told()[1..], told);
+    let site = self::site("printenv BLUEGREEN_CONFIG BLUEGREEN_STACK BLUEGREEN_STORE");
+    site.run(Stage::Before).await.unwrap();
+    let config = site.dir.path().join("bluegreen.yml");
+    let told = [config.to_str().unwrap(), "s", "file:/var/lib/store"];
+    assert_eq!(site.told()[1..], told);
 
     // Where nobody knows, and with what no environment can hold.
     let green = green();
