@@ -10,19 +10,21 @@ use crate::support::stack::HOSTS;
 
 /// Waits until the provider tells of a rollout at this stage.
 async fn is_at(site: &Site, stage: &str) -> Value {
-    eventually(
-        "the rollout is at that stage",
-        Duration::from_secs(20),
-        async || {
-            let status = site.provider.status().await;
-            let rollout = status["stacks"]["deals"]["rollout"].clone();
-            if rollout["stage"] == stage {
-                Ok(rollout)
-            } else {
-                Err(rollout.to_string())
-            }
-        },
-    )
+    tells(site, "/stage", stage).await
+}
+
+/// Waits until the provider tells this of the rollout.
+async fn tells(site: &Site, of: &str, value: &str) -> Value {
+    let what = format!("{of} of the rollout is `{value}`");
+    eventually(&what, Duration::from_secs(20), async || {
+        let status = site.provider.status().await;
+        let rollout = status["stacks"]["deals"]["rollout"].clone();
+        if rollout.pointer(of).is_some_and(|is| is == value) {
+            Ok(rollout)
+        } else {
+            Err(rollout.to_string())
+        }
+    })
     .await
 }
 
@@ -69,8 +71,8 @@ async fn a_pause_holds_the_traffic_where_it_is_until_somebody_resumes() {
         .run()
         .await;
     run.says("paused by bob").await;
-    let paused = is_at(&site, "production").await;
-    assert_eq!(paused["paused"]["by"], "bob");
+    let paused = tells(&site, "/paused/by", "bob").await;
+    assert_eq!(paused["stage"], "production");
     let status = site.command(&["rollout"]).stdout("paused by bob");
     status.run().await;
     let resume = site.command(&["rollout", "resume", "--detach"]);

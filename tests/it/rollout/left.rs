@@ -1,11 +1,12 @@
 //! A ramp that is left: paused, aborted, or killed, and carried on by whoever comes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::care::Site;
 use crate::support::cli::Started;
+use crate::support::eventually;
 use crate::support::load;
 use crate::support::stack::HOSTS;
 
@@ -29,6 +30,20 @@ async fn begun(site: &Site, interval: &str, code: Option<i32>) -> Started {
     run
 }
 
+/// Waits until `bluegreen rollout` shows this.
+async fn is_shown(site: &Site, text: &str) {
+    let what = format!("the rollout is shown as `{text}`");
+    eventually(&what, Duration::from_secs(10), async || {
+        let shown = site.command(&["rollout"]).any_stdout().run().await.stdout;
+        if shown.contains(text) {
+            Ok(())
+        } else {
+            Err(shown)
+        }
+    })
+    .await;
+}
+
 /// One that is paused by Ctrl-C, and is said to be.
 async fn paused(site: &Site, interval: &str) {
     let run = begun(site, interval, Some(5)).await;
@@ -40,9 +55,7 @@ async fn paused(site: &Site, interval: &str) {
     ] {
         assert!(said.contains(part), "no `{part}` in {said}");
     }
-    let shown = site.command(&["rollout"]).any_stdout().run().await.stdout;
-    let is = "step 1 of 2 (blue:50,green:50), paused by";
-    assert!(shown.contains(is), "{shown}");
+    is_shown(site, "step 1 of 2 (blue:50,green:50), paused by").await;
     assert_eq!(site.key().await, "blue:50,green:50");
 }
 
@@ -90,9 +103,7 @@ async fn another_terminal_pauses_it_and_has_it_go_on() {
     let pause = site.command(&["rollout", "pause", "--by", "ann@desk"]);
     pause.stdout("pause is noted").run().await;
     run.says("paused by ann@desk").await;
-    let shown = site.command(&["rollout"]).any_stdout().run().await.stdout;
-    let is = "step 1 of 2 (blue:50,green:50), paused by ann@desk";
-    assert!(shown.contains(is), "{shown}");
+    is_shown(&site, "step 1 of 2 (blue:50,green:50), paused by ann@desk").await;
     let resume = site.command(&["rollout", "resume", "--by", "bob@desk"]);
     resume.stdout("deals: blue → green").run().await;
     let said = run.end().await;
