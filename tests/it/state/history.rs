@@ -79,7 +79,7 @@ async fn a_change_is_there_once_however_many_providers_watch() {
 
 /// What Redis tells of must be taken, or it piles up.
 #[tokio::test]
-async fn only_the_connection_that_reads_is_told_of_changes() {
+async fn the_connection_that_only_writes_is_told_of_no_changes() {
     let redis = Redis::start().await;
     let _provider = provider(&redis).await;
     redis.cli(&["SET", "active", "green"]).await;
@@ -87,9 +87,10 @@ async fn only_the_connection_that_reads_is_told_of_changes() {
     let clients = redis.cli(&["CLIENT", "LIST"]).await;
     let of_provider = clients.lines().filter(|client| client.contains("resp=3"));
     let flags = of_provider.filter_map(|client| client.split_once(" flags=")?.1.split(' ').next());
-    let mut flags: Vec<_> = flags.collect();
-    flags.sort_unstable();
-    assert_eq!(flags, ["N", "t"], "{clients}");
+    // Those that follow the keys and the rollouts take what they are told; the reporter does not look.
+    let flags: Vec<_> = flags.collect();
+    let told = flags.iter().filter(|flags| **flags == "t").count();
+    assert_eq!((flags.len() - told, told > 0), (1, true), "{clients}");
 }
 
 #[tokio::test]
