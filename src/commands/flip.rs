@@ -8,6 +8,7 @@ use super::change::{Change, ChangeFlags, is_of, known_traffic, look};
 use super::{Common, Exit, Failure, block_on, interrupt};
 use crate::color::Color;
 use crate::config::Stack;
+use crate::rollout::order;
 use crate::rollout::request::Kind;
 use crate::traffic::Traffic;
 
@@ -145,19 +146,12 @@ pub(super) fn named(text: &str, colors: &[Color]) -> Result<Color, Failure> {
 
 /// The one color that has no traffic.
 pub(super) fn other(colors: &[Color], traffic: &Traffic) -> Result<Color, Failure> {
-    let idle: Vec<_> = colors
-        .iter()
-        .filter(|color| traffic.weight(color) == 0)
-        .collect();
-    match idle.as_slice() {
-        [color] => Ok((*color).clone()),
-        _ => {
-            let names: Vec<_> = colors.iter().map(Color::as_str).collect();
-            Err(Failure::new(
-                Exit::Usage,
-                format!("the traffic is {traffic}: it is not clear which color is the other one"),
-            )
-            .hint(format!("name it: {}", names.join(", "))))
-        }
-    }
+    order::other(colors, traffic).map_err(|_| {
+        let names: Vec<_> = colors.iter().map(Color::as_str).collect();
+        Failure::new(
+            Exit::Usage,
+            format!("the traffic is {traffic}: it is not clear which color is the other one"),
+        )
+        .hint(format!("name it: {}", names.join(", ")))
+    })
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use super::change::{Change, ChangeFlags, is_of, known_traffic, look};
 use super::flip::{CareFlags, named, other};
 use super::{Common, Exit, Failure, block_on, interrupt, rollout};
+use crate::rollout::order::rises;
 use crate::rollout::record::Want;
 use crate::rollout::request::Kind;
 use crate::traffic::ramp;
@@ -59,7 +60,7 @@ impl Ramp {
         } = self;
         let config = common.load()?;
         let (name, stack) = common.stack(&config)?;
-        if !steps.is_sorted_by(|one, next| one < next) || steps.last() != Some(&100) {
+        if !rises(&steps) {
             let message = "--steps has to rise from step to step, up to 100";
             return Err(Failure::new(Exit::Usage, message).hint("as in --steps 5,25,50,100"));
         }

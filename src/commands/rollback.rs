@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::change::{Change, ChangeFlags, is_of, known_traffic, look, others};
@@ -13,12 +13,14 @@ use super::{
 };
 use crate::check::CommandLine;
 use crate::color::Color;
-use crate::config::{Service, Stack};
-use crate::history;
+use crate::config::Stack;
+use crate::history::{self, Entry};
 use crate::rollout::before::Before;
 use crate::rollout::interrupts::Interrupts;
+use crate::rollout::order::{Unfit, former};
 use crate::rollout::request::Kind;
-use crate::traffic::{Traffic, is_same};
+use crate::rollout::there::{self, Note};
+use crate::traffic::Traffic;
 use crate::verify::presence;
 
 /// Goes back to the traffic that the history says was before, without checking anything first.
@@ -74,32 +76,11 @@ impl Rollback {
             let entries =
                 entries.map_err(|error| Failure::store(&common.store, &error, NOTHING_CHANGED))?;
             let now = known_traffic(&before, &stack.key)?.clone();
-            if let Some(newest) = entries.first()
-                && newest.went_back()
-                && is_same(&newest.to, &now.to_string())
-            {
-                // Whoever wants to go back has what he wants; further on is what failed.
-                let message = format!(
-                    "{now} has the traffic again already: a flip to {} {}; nothing was changed",
-                    newest.from, newest.why
-                );
-                let hint = format!(
-                    "`bluegreen flip {} --no-verify`, should it have to be that one",
-                    newest.from
-                );
-                return Err(Failure::new(Exit::Failed, message).hint(hint));
-            }
-            // What was before the newest change; where the key has changed since without one, before that.
-            let mut former = entries.iter().flat_map(|entry| [&entry.to, &entry.from]);
-            let to = former.find_map(|text| {
-                let traffic = Traffic::parse(text.as_bytes(), &stack.colors).ok()?;
-                (traffic != now).then_some(traffic)
-            });
-            let to = to.ok_or_else(|| {
-                let what = if entries.is_empty() {
-                    "the history is empty"
-                } else {
-                    "the history knows no other traffic"
+            let to = former(&stack.colors, &now, &entries).map_err(|unfit| {
+                let what = match unfit {
+                    Unfit::WentBack(newest) => return went_back(&now, &newest),
+                    Unfit::NoHistory => "the history is empty",
+                    _ => "the history knows no other traffic",
                 };
                 Failure::new(
                     Exit::Failed,
@@ -191,6 +172,15 @@ async fn start_and_go(
     Ok(())
 }
 
+/// Whoever wants to go back has what he wants; further on is what failed.
+fn went_back(now: &Traffic, newest: &Entry) -> Failure {
+    let Entry { from, why, .. } = newest;
+    let message =
+        format!("{now} has the traffic again already: a flip to {from} {why}; nothing was changed");
+    let hint = format!("`bluegreen flip {from} --no-verify`, should it have to be that one");
+    Failure::new(Exit::Failed, message).hint(hint)
+}
+
 /// Refuses where everybody would go from somebody to nobody.
 async fn somebody_is_there(
     common: &Common,
@@ -198,56 +188,27 @@ async fn somebody_is_there(
     now: &Traffic,
     to: &Traffic,
 ) -> Result<(), Failure> {
-    let look = async |traffic: &Traffic| {
-        let colors = stack.colors.iter();
-        let colors = colors.filter(|color| traffic.weight(color) > 0);
-        let colors: Vec<_> = colors.cloned().collect();
-        join_all(colors.into_iter().map(async |color| {
-            let presence = presence::look(stack, &color).await;
-            (color, presence)
-        }))
-        .await
-    };
-    let (now, to) = join(look(now), look(to)).await;
-    let is_gone = |service: &str| {
-        let mut now = now.iter();
-        now.all(|(_, presence)| presence.absent.contains_key(service))
-    };
-    // What both colors share is there whether or not the color is.
-    let is_own = |color: &Color, service: &Service| {
-        let mut now = now.iter();
-        now.all(|(other, _)| service.servers.get(other) != service.servers.get(color))
-    };
-    for (color, presence) in &to {
-        let services = stack.services.iter();
-        let mut own = services.filter(|(_, service)| is_own(color, service));
-        let is_empty = own.all(|(name, _)| presence.absent.contains_key(name.as_str()));
-        let gone = presence
-            .absent
-            .iter()
-            .find(|(service, _)| !is_gone(service));
-        let what = |(service, why): (&&str, &String)| {
-            format!("no server of {service} in {color} takes a connection ({why})")
-        };
-        if let (true, Some(gone)) = (is_empty, gone) {
-            let what = what(gone);
+    let notes = match there::look(stack, now, to).await {
+        Ok(notes) => notes,
+        Err(absent) => {
+            let color = &absent.color;
             let message =
-                format!("refused: nobody is there to take the traffic: {what}{NOTHING_CHANGED}");
+                format!("refused: nobody is there to take the traffic: {absent}{NOTHING_CHANGED}");
             return Err(Failure::new(Exit::Refused, message).hint(format!(
                 "`bluegreen rollback --up` brings {color} up first, where the config has `up`; or go there all the same \
                  with --no-verify"
             )));
         }
-        for absent in &presence.absent {
-            talk_unless_quiet(common, &format!("note: from here, {}", what(absent)));
-        }
-        if !presence.unknown.is_empty() {
-            let services = presence.unknown.join(", ");
-            let note = format!(
-                "note: whether {services} of {color} runs is not known here: only Traefik knows the servers"
-            );
-            talk_unless_quiet(common, &note);
-        }
+    };
+    for note in notes {
+        let note = match note {
+            Note::Absent(absent) => format!("note: from here, {absent}"),
+            Note::Unknown(color, services) => format!(
+                "note: whether {} of {color} runs is not known here: only Traefik knows the servers",
+                services.join(", ")
+            ),
+        };
+        talk_unless_quiet(common, &note);
     }
     Ok(())
 }

@@ -125,8 +125,7 @@ impl Order {
     fn check(&self, stack: &Stack) -> Result<(), Unfit> {
         let is_ramp = match &self.goal {
             Goal::Ramp(_, percent) => {
-                let rises = percent.is_sorted_by(|one, next| one < next);
-                if !rises || percent.first() == Some(&0) || percent.last() != Some(&100) {
+                if !rises(percent) {
                     return Err(Unfit::Steps);
                 }
                 true
@@ -145,8 +144,18 @@ impl Order {
     }
 }
 
+/// Whether the steps of a ramp rise up to everything.
+pub fn rises(percent: &[u32]) -> bool {
+    let rises = percent.is_sorted_by(|one, next| one < next);
+    rises && percent.first() != Some(&0) && percent.last() == Some(&100)
+}
+
 /// The one color that has no traffic.
-fn other(colors: &[Color], traffic: &Traffic) -> Result<Color, Unfit> {
+///
+/// # Errors
+///
+/// [`Unfit::WhichColor`].
+pub fn other(colors: &[Color], traffic: &Traffic) -> Result<Color, Unfit> {
     let mut idle = colors.iter().filter(|color| traffic.weight(color) == 0);
     match (idle.next(), idle.next()) {
         (Some(color), None) => Ok(color.clone()),
@@ -155,7 +164,11 @@ fn other(colors: &[Color], traffic: &Traffic) -> Result<Color, Unfit> {
 }
 
 /// What was before the newest change; where the key has changed since without one, before that.
-fn former(colors: &[Color], now: &Traffic, history: &[Entry]) -> Result<Traffic, Unfit> {
+///
+/// # Errors
+///
+/// Why there is nothing to go back to.
+pub fn former(colors: &[Color], now: &Traffic, history: &[Entry]) -> Result<Traffic, Unfit> {
     if let Some(newest) = history.first()
         && newest.went_back()
         && is_same(&newest.to, &now.to_string())
