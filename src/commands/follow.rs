@@ -63,8 +63,8 @@ pub(super) async fn follow(
                     Some(since) if since.elapsed() >= A_PROVIDER_COMES => {
                         talk_unless_quiet(common, "no provider carries it on: it is done here");
                         progress.clear();
-                        let adopted = adopt(context, by, true, interrupts).await;
-                        let adopted = adopted.map_err(|error| {
+                        let adopted = adopt(context, by, true, interrupts, std::future::pending());
+                        let adopted = adopted.await.map_err(|error| {
                             Failure::store(&common.store, &error, NOTHING_CHANGED)
                         })?;
                         if let Some(ended) = adopted {

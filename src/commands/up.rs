@@ -31,6 +31,7 @@ impl Change<'_> {
         interrupt: &mut Interrupts,
     ) -> Result<(Before, Duration), Failure> {
         record.stage = At::Up;
+        record.runner = Some(keeper.runner());
         if let Err(cause) = keeper.begin(record).await {
             let outcome = record.refused(cause);
             return Err(self.told(record).failure(&outcome));

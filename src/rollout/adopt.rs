@@ -6,14 +6,15 @@ use super::engine::{Engine, Left};
 use super::interrupts::Interrupts;
 use super::keeper::Keeper;
 use super::outcome::Cause;
-use super::record::{Record, Runner};
+use super::record::Record;
 use super::remote::is_abandoned;
 use crate::lease::Lease;
 use crate::store::StoreError;
 use crate::store::write::Written;
 
 /// Carries on the rollout of the stack, where it has one that nobody runs, as a runner of this name; gives its record in
-/// the end, and how it ended. None where there is nothing to do, or where somebody else was faster.
+/// the end, and how it ended. None where there is nothing to do, where somebody else was faster, or where `until` came
+/// first: the lease is given back then, so that somebody else carries it on at once.
 ///
 /// `is_known`: somebody wants that, or the runner was seen at work until it was gone. Else it may have told its operator
 /// long ago that nothing was changed, as where the store was away: what had changed nothing by then changes nothing now.
@@ -26,6 +27,7 @@ pub async fn adopt(
     name: &str,
     is_known: bool,
     interrupts: &mut Interrupts,
+    until: impl Future<Output = ()>,
 ) -> Result<Option<(Record, Left)>, StoreError> {
     let before = read(context.store, context.stack).await?;
     let Ok(kept) = &before.kept else {
@@ -39,10 +41,7 @@ pub async fn adopt(
     let key = &context.stack.key;
     let mut keeper = Keeper::new(context.store, key, lease, kept.record.clone());
     let is_new = record.runner.is_none();
-    record.runner = Some(Runner {
-        name: name.to_owned(),
-        token: keeper.token().to_owned(),
-    });
+    record.runner = Some(keeper.runner());
     if keeper.write(&record, None, false).await? != Written::Done {
         return Ok(None);
     }
@@ -52,10 +51,17 @@ pub async fn adopt(
         return Ok(Some((record, Left::Ended(Box::new(outcome)))));
     }
     let engine = Engine::new(context, record, &mut keeper, &before, interrupts);
-    let ended = match is_new {
-        true => engine.run(before.session).await,
-        false => engine.carry_on().await,
+    // A rollout is deep: it has a place of its own, and not one in whatever awaits it.
+    let running = async {
+        match is_new {
+            true => Box::pin(engine.run(before.session)).await,
+            false => Box::pin(engine.carry_on()).await,
+        }
+    };
+    let ended = tokio::select! {
+        ended = running => Some(ended),
+        () = until => None,
     };
     keeper.release().await;
-    Ok(Some(ended))
+    Ok(ended)
 }

@@ -16,7 +16,7 @@ use super::interrupts::Interrupts;
 use super::keeper::{Keeper, Lost, Seen, busy};
 use super::outcome::{At, Cause, Confirmed, Outcome, shown};
 use super::plan::{self, Act, Happened};
-use super::record::{Record, Runner, Stage, Want};
+use super::record::{Record, Stage, Want};
 use super::way_back::set_back;
 use crate::history::{Entry, WENT_BACK};
 use crate::registry::Aged;
@@ -79,10 +79,7 @@ impl<'a> Engine<'a> {
         before: &Before,
         interrupts: &'a mut Interrupts,
     ) -> Self {
-        record.runner = Some(Runner {
-            name: keeper.holder().to_owned(),
-            token: keeper.token().to_owned(),
-        });
+        record.runner = Some(keeper.runner());
         let from = record.from.as_ref();
         let from = from.and_then(|text| context.traffic(text));
         Self {
@@ -161,8 +158,12 @@ impl<'a> Engine<'a> {
             self.tell_step();
             act = match act {
                 Act::End => {
-                    // Where its place is taken, what came of it is said here all the same.
-                    self.save(true).await.ok();
+                    // Where another one has taken its place, what came of it is said here all the same.
+                    if let Err(lost) = self.save(true).await
+                        && self.keeper.is_carried_on(&self.record).await
+                    {
+                        return Err(lost);
+                    }
                     return Ok(Left::Ended(Box::new(self.outcome())));
                 }
                 Act::Leave => {

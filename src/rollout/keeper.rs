@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::outcome::Cause;
-use super::record::Record;
+use super::record::{Record, Runner};
 use crate::history::Entry;
 use crate::lease::{Lease, RENEW_EVERY};
 use crate::store::write::{Holder, Write, Written};
@@ -93,9 +93,12 @@ impl Keeper {
         &self.lease.token
     }
 
-    /// Who holds it.
-    pub(super) fn holder(&self) -> &str {
-        &self.lease.by
+    /// Whoever holds it, as the record names who runs its rollout.
+    pub fn runner(&self) -> Runner {
+        Runner {
+            name: self.lease.by.clone(),
+            token: self.lease.token.clone(),
+        }
     }
 
     /// It writes over this connection next.
@@ -263,6 +266,19 @@ impl Keeper {
         self.stored().as_ref() == bytes
     }
 
+    /// Whether somebody else runs the rollout that was lost here, or has ended it; not where that can't be found out.
+    pub(super) async fn is_carried_on(&self, record: &Record) -> bool {
+        let kept = async {
+            let mut session = self.store.connect(&self.key).await?;
+            session.rollout_of(&self.key).await
+        };
+        let Ok(Ok(kept)) = kept.await else {
+            return false;
+        };
+        let theirs = kept.record.as_deref().and_then(Record::of_json);
+        theirs.is_some_and(|theirs| theirs.id == record.id)
+    }
+
     /// Waits for what others have done since the last write. Nothing comes before the first write.
     pub(super) async fn news(&mut self) -> Seen {
         let Some((seen, _)) = &mut self.seen else {
@@ -341,6 +357,32 @@ fn record_of(kept: &Result<Kept, Unreadable>) -> Option<&[u8]> {
     kept.as_ref().ok()?.record.as_deref()
 }
 
+/// Renews the lease, only while the record is still as it was: one that has ended needs nobody. What somebody wants of it,
+/// written by them, may not have been seen yet.
+async fn renew(
+    session: &mut Session,
+    key: &str,
+    lease: &Lease,
+    mut record: Option<Vec<u8>>,
+) -> Result<(), StoreError> {
+    let is_ours = |bytes: &[u8]| {
+        let record = Record::of_json(bytes).filter(|record| !record.has_ended());
+        let runner = record.and_then(|record| record.runner);
+        runner.is_some_and(|runner| runner.token == lease.token)
+    };
+    loop {
+        let write = Write {
+            lease: Holder::Held(lease.clone()),
+            record: record.map(|is| (Some(is.clone()), is)),
+            ..Write::default()
+        };
+        match session.write(key, &write).await? {
+            Written::Stale(Some(is)) if is_ours(&is) => record = Some(is),
+            _ => return Ok(()),
+        }
+    }
+}
+
 /// Renews the lease for ever, and tells what is in the store. What goes wrong is no reason to stop the rollout: only a
 /// valid key moves traffic, and a lease that is somebody else's by now refuses the next write.
 async fn watch_and_renew(
@@ -360,14 +402,7 @@ async fn watch_and_renew(
                 None => session.insert(store.connect(&key).await?),
             };
             if renewed.elapsed() >= RENEW_EVERY {
-                // Only while the record is still as it was: one that has ended needs nobody.
-                let is = stored(&record);
-                let write = Write {
-                    lease: Holder::Held(lease.clone()),
-                    record: is.map(|is| (Some(is.clone()), is)),
-                    ..Write::default()
-                };
-                session.write(&key, &write).await?;
+                renew(session, &key, &lease, stored(&record)).await?;
                 renewed = Instant::now();
             }
             let before = writes.load(Ordering::SeqCst);

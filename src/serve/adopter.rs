@@ -33,6 +33,19 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// The rollouts that run here: each on a thread of its own, because what it verifies is not made to move between them.
 type Runs = JoinSet<String>;
 
+/// What is remembered of the rollouts, by their keys.
+#[derive(Default)]
+struct Remembered {
+    /// Those that run here.
+    running: BTreeSet<String>,
+    runs: Runs,
+    /// Those whose runner was seen at work: the store told of a record or a lease that it wrote. What is found there proves
+    /// nothing, such as a lease that has come back with the store.
+    known: BTreeSet<String>,
+    /// Whether the connection was good until the config was another one: what is found then was told of, too.
+    goes_on: bool,
+}
+
 /// A rollout that has not ended, as it was last seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Open {
@@ -45,25 +58,40 @@ pub struct Open {
 /// The rollouts that have not ended, by their stacks.
 pub type AllOpen = BTreeMap<String, Open>;
 
-/// Watches them for ever. With a place in which commands of the config run, it carries them on.
+/// Watches them until the provider stops. With a place in which commands of the config run, it carries them on; in the
+/// end it gives back the leases of those that run here.
 pub(super) async fn watch(shared: Arc<Shared>, place: Option<Place>) {
-    let mut running = BTreeSet::new();
-    let mut runs = Runs::new();
-    loop {
-        if let Err(error) = look(&shared, place.as_ref(), &mut running, &mut runs).await {
-            tracing::debug!(%error, "the rollouts can't be read");
-            tokio::time::sleep(TRY_AGAIN).await;
+    let mut remembered = Remembered::default();
+    let mut stopping = shared.stopping.subscribe();
+    let watching = async {
+        loop {
+            if let Err(error) = look(&shared, place.as_ref(), &mut remembered).await {
+                remembered.known.clear();
+                remembered.goes_on = false;
+                tracing::debug!(%error, "the rollouts can't be read");
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
         }
+    };
+    tokio::select! {
+        () = watching => {}
+        _ = stopping.wait_for(|stopping| *stopping) => {}
     }
+    while remembered.runs.join_next().await.is_some() {}
 }
 
 /// Looks after the rollouts for as long as the connection lasts and the config stays.
 async fn look(
     shared: &Arc<Shared>,
     place: Option<&Place>,
-    running: &mut BTreeSet<String>,
-    runs: &mut Runs,
+    remembered: &mut Remembered,
 ) -> Result<(), StoreError> {
+    let Remembered {
+        running,
+        runs,
+        known,
+        goes_on,
+    } = remembered;
     let mut published = shared.state.publications();
     let config = Arc::clone(&shared.state.serving().config);
     let stacks = config.stacks.iter();
@@ -76,11 +104,11 @@ async fn look(
     };
     let mut session = shared.store.connect(first).await?;
     let mut open = BTreeSet::new();
-    // Those whose runner was seen at work: the store told of a record or a lease that it wrote. What is found there proves
-    // nothing, such as a lease that has come back with the store.
-    let mut known = BTreeSet::new();
-    let mut told = BTreeSet::new();
     let mut next = all.clone();
+    let mut told: BTreeSet<_> = match goes_on {
+        true => next.iter().cloned().collect(),
+        false => BTreeSet::new(),
+    };
     loop {
         for (key, kept) in session.rollouts(&next).await? {
             // One that can't be read is told of by status, and by the next rollout.
@@ -146,6 +174,7 @@ async fn look(
             }
             _ = published.changed() => {
                 if !Arc::ptr_eq(&config, &shared.state.serving().config) {
+                    *goes_on = true;
                     return Ok(());
                 }
                 next = Vec::new();
@@ -154,7 +183,7 @@ async fn look(
     }
 }
 
-/// Carries one on, until it has ended or the provider stops: its lease runs out then, and another provider comes.
+/// Carries one on, until it has ended or the provider stops: another provider comes then.
 async fn run(shared: &Shared, config: &Config, name: &str, place: &Place, is_known: bool) {
     let Some(stack) = config.stacks.get(name) else {
         return;
@@ -170,14 +199,14 @@ async fn run(shared: &Shared, config: &Config, name: &str, place: &Place, is_kno
     };
     let mut nobody = Interrupts::never();
     let mut stopping = shared.stopping.subscribe();
-    let adopted = tokio::select! {
-        adopted = adopt(context, &shared.provider, is_known, &mut nobody) => adopted,
-        _ = stopping.wait_for(|stopping| *stopping) => {
-            tracing::info!(stack = name, "the rollout is left to another provider, because this one stops");
-            return;
-        }
+    let stops = async {
+        stopping.wait_for(|stopping| *stopping).await.ok();
+        tracing::info!(
+            stack = name,
+            "the rollout is left to another provider, because this one stops"
+        );
     };
-    match adopted {
+    match adopt(context, &shared.provider, is_known, &mut nobody, stops).await {
         Ok(None) => {}
         Ok(Some((record, Left::Ended(outcome)))) => {
             let what = record.what();

@@ -189,7 +189,8 @@ pub async fn run(
     background.spawn(dead::watch(Arc::clone(&shared)));
     background.spawn(marker::ask_all(Arc::clone(&shared)));
     background.spawn(routers::watch(Arc::clone(&shared)));
-    background.spawn(adopter::watch(Arc::clone(&shared), rollouts));
+    let mut rollouts_here = tokio::task::JoinSet::new();
+    rollouts_here.spawn(adopter::watch(Arc::clone(&shared), rollouts));
     background.spawn(reload::watch(
         config_path,
         state_dir,
@@ -231,7 +232,12 @@ pub async fn run(
         Some(ended) = background.join_next() => {
             Err(io::Error::other(format!("a part of the provider has ended that must not: {ended:?}")))
         }
+        Some(Err(panicked)) = rollouts_here.join_next() => Err(io::Error::other(panicked)),
     };
+    // Whoever carries its rollouts on is not to wait for their leases.
+    shared.stopping.send_replace(true);
+    let left = tokio::time::timeout(DRAIN_GRACE, rollouts_here.join_next());
+    left.await.ok();
     // The writer ends with the last that tells it something, and the disk's keeper after it.
     background.shutdown().await;
     reporter::farewell(&shared, &store).await;

@@ -1,5 +1,7 @@
 //! `flip` with care: what it verifies, what it does where something fails, and what is left where it is stopped.
 
+mod adopted;
+mod asleep;
 mod elsewhere;
 mod interrupted;
 mod killed;

@@ -268,3 +268,24 @@ async fn what_it_lacks_is_told_before_anything_is_done_and_a_dry_run_does_nothin
     assert!(!site.provider.config().with_file_name("upped").exists());
     site.is_untouched(load).await;
 }
+
+/// `up` takes longer than a lease lasts: that is renewed all the same, though the record is not what its runner has written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_while_a_color_is_brought_up_is_heeded_once_that_is_done() {
+    let site = Site::start().await;
+    let load = site.load().await;
+    commands(
+        &site,
+        "touch begun; while test ! -e done; do sleep 0.02; done; sleep 6",
+        "true",
+    );
+    let run = deploy(&site, &[]).code(1);
+    let run = run.stderr("aborted by ann; nothing was changed").start();
+    run.says("up green: touch begun").await;
+    let abort = site.command(&["rollout", "abort", "--by", "ann", "--detach"]);
+    abort.any_stdout().run().await;
+    let folder = site.provider.config();
+    std::fs::write(folder.with_file_name("done"), "").unwrap();
+    run.end().await;
+    site.is_untouched(load).await;
+}

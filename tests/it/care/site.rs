@@ -26,15 +26,20 @@ pub(crate) struct Site {
 impl Site {
     /// With the marker: an instance counts once it routes by the document. For one Traefik.
     pub(crate) async fn start() -> Self {
-        Self::with(Some(free_port())).await
+        Self::with(Some(free_port()), &[]).await
     }
 
     /// Without it: an instance counts once it has fetched the document. For several.
     pub(crate) async fn without_marker() -> Self {
-        Self::with(None).await
+        Self::with(None, &[]).await
     }
 
-    async fn with(marker: Option<u16>) -> Self {
+    /// With the marker, and with a provider that carries no rollouts on.
+    pub(crate) async fn without_rollouts() -> Self {
+        Self::with(Some(free_port()), &["--no-rollouts"]).await
+    }
+
+    async fn with(marker: Option<u16>, args: &[&str]) -> Self {
         // What is in Redis outlives it, as it does where production depends on it.
         let redis = Redis::start_with(&["--appendonly", "yes"]).await;
         let colors = ["blue", "green"];
@@ -44,7 +49,9 @@ impl Site {
             Backend::start("dashboard", &colors).await,
         ];
         let config = config(&services, marker);
-        let provider = provider::Options::new(&config, &redis.url()).start().await;
+        let options = provider::Options::new(&config, &redis.url());
+        let options = args.iter().fold(options, |options, arg| options.arg(arg));
+        let provider = options.start().await;
         let mut options = traefik::Options::recommended(&provider.url(), "edge-1");
         if let Some(port) = marker {
             options = options.arg(&format!("--entryPoints.marker.address=127.0.0.1:{port}"));
@@ -165,6 +172,34 @@ impl Site {
     pub(crate) async fn is_free(&self) {
         let lease = self.redis.cli(&["GET", "{active}:lease"]).await;
         assert_eq!(lease, "", "the lease is still there");
+    }
+
+    /// Waits until the lease of a runner that is gone is over.
+    pub(crate) async fn lease_is_over(&self) {
+        eventually(
+            "the lease is over",
+            Duration::from_secs(10),
+            async || match self.is_leased().await {
+                true => Err("not yet"),
+                false => Ok(()),
+            },
+        )
+        .await;
+    }
+
+    /// Waits until a provider runs the rollout; gives its record.
+    pub(crate) async fn is_taken_over(&self) -> Value {
+        eventually("a provider runs it", Duration::from_secs(20), async || {
+            let record = self.redis.cli(&["GET", "{active}:rollout"]).await;
+            let record: Value = serde_json::from_str(&record).unwrap_or_default();
+            let name = record["runner"]["name"].as_str().unwrap_or_default();
+            // A person's has no such part.
+            match name.contains('/') {
+                true => Ok(record),
+                false => Err(record.to_string()),
+            }
+        })
+        .await
     }
 
     /// Waits until a rollout whose runner is gone has been brought to its end by a provider; gives its record.
