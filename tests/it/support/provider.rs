@@ -193,6 +193,11 @@ impl Provider {
         self.process.kill();
     }
 
+    /// Whether it does not run any more.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.process.ended().is_some()
+    }
+
     /// SIGSTOP.
     pub(crate) fn stop(&self) {
         self.signal("STOP");
