@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::progress::Progress;
-use super::rollout::sentence;
+use super::underway::sentence;
 use super::{Common, Exit, Failure, NOTHING_CHANGED, talk_unless_quiet};
 use crate::rollout::adopt::adopt;
 use crate::rollout::context::Context;
 use crate::rollout::engine::Left;
 use crate::rollout::interrupts::Interrupts;
-use crate::rollout::keeper::Lost;
-use crate::rollout::record::Record;
+use crate::rollout::record::{Lost, Record};
 use crate::rollout::remote::is_abandoned;
 use crate::store::Kept;
 

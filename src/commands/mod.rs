@@ -28,6 +28,7 @@ pub mod shift;
 mod stage;
 pub mod status;
 mod told;
+mod underway;
 mod up;
 pub mod usage;
 pub mod verify;

@@ -1,25 +1,23 @@
 //! `rollout`.
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::change::{context, look};
 use super::follow::follow;
 use super::observer::Observer;
 use super::told::Told;
+use super::underway::{sentence, step_line};
 use super::{
     Common, Exit, Failure, NOTHING_CHANGED, block_on, interrupt, nested, print, print_json,
     talk_unless_quiet,
 };
 use crate::config::{Config, Stack};
 use crate::history::{self, author};
-use crate::rollout::analysis::of_measured;
 use crate::rollout::engine::Left;
 use crate::rollout::event::Event;
-use crate::rollout::record::{Record, Stage, Want};
+use crate::rollout::record::{Record, Want};
 use crate::rollout::remote::{NotNoted, is_abandoned, want};
-use crate::store::Kept;
 
 /// Shows the rollout of a stack, wherever it runs, and pauses it, goes on with it, or goes back.
 ///
@@ -27,7 +25,7 @@ use crate::store::Kept;
 /// `resume` goes on, and approves a rollout that waits for approval; `abort` goes back to the traffic before. `resume` and
 /// `abort` wait until it has ended, unless --detach says otherwise; where no provider carries it on, they do so here.
 ///
-/// Examples: `bluegreen rollout`; `bluegreen rollout pause --why 'looking at the logs'`.
+/// Examples: `bluegreen rollout`; `bluegreen rollout pause --by ann`.
 ///
 /// Exit codes: `status`: 0; 1 where there never was one; `pause`: 0 noted, 1 where none runs; `resume`, `abort`: 0 it
 /// ended as that asks for, else as of `flip`; 6 the store could not be reached.
@@ -180,83 +178,6 @@ fn status(common: &Common, config: &Config) -> Result<(), Failure> {
         }
         Ok(())
     })
-}
-
-/// A rollout in a sentence.
-pub(super) fn sentence(record: &Record, kept: &Kept) -> String {
-    let Record { by, why, began, .. } = record;
-    let why = match why.as_str() {
-        "" => String::new(),
-        why => format!(": {why}"),
-    };
-    let what = format!("{} by {by}, begun {began:.0}{why}", record.what());
-    if let Some(outcome) = &record.outcome {
-        let ended = record.ended.unwrap_or(record.since);
-        let cause = outcome.cause.as_ref().map(|cause| format!(": {cause}"));
-        let end = outcome.end.word();
-        return format!("{what}; {end} at {ended:.0}{}", cause.unwrap_or_default());
-    }
-    let mut now = match (&record.paused, is_abandoned(record, kept), &record.runner) {
-        (_, true, None) => "waits for a provider".to_owned(),
-        (Some(paused), ..) => format!(
-            "paused by {} {}; `bluegreen rollout resume` goes on, `bluegreen rollout abort` goes back",
-            paused.by,
-            ago(paused.at, kept)
-        ),
-        (None, true, Some(_)) => format!("abandoned at stage: {}", record.stage.words()),
-        (None, false, _) if record.stage == Stage::Approve => format!(
-            "{}, {}; `bluegreen rollout resume` approves it",
-            record.stage.words(),
-            ago(record.since, kept)
-        ),
-        (None, false, _) => format!("{}, {}", record.stage.words(), ago(record.since, kept)),
-    };
-    if record.request.steps.len() > 1 {
-        let of = record.request.steps.len();
-        now = format!("step {} of {of} ({}), {now}", record.step + 1, record.to());
-    }
-    if let Some(deadline) = record.deadline.filter(|_| record.paused.is_none()) {
-        let left = deadline.duration_since(kept.at).as_secs().max(0);
-        now += &format!(", {left} s more");
-        let later = record.request.watched_after(record.step).as_secs();
-        if later > 0 {
-            now += &format!(", and {later} s in the steps to come");
-        }
-    }
-    match &record.runner {
-        Some(runner) if !is_abandoned(record, kept) => {
-            format!("{what}; {now}; run by {}", runner.name)
-        }
-        _ => format!("{what}; {now}"),
-    }
-}
-
-/// A step, and what came of it.
-fn step_line(record: &Record, nth: usize, step: &str) -> String {
-    let Some(done) = record.done.get(nth) else {
-        return format!("{step}: to come");
-    };
-    let confirmed = done.confirmed.as_ref().map_or_else(
-        || "not confirmed".to_owned(),
-        |confirmed| {
-            format!(
-                "with {} instances after {:.0} ms",
-                confirmed.count,
-                confirmed.seconds * 1000.0
-            )
-        },
-    );
-    let measured = match &*of_measured(&done.measured) {
-        "" => String::new(),
-        measured => format!("; {measured}"),
-    };
-    format!("{step}: set at {:.0}, {confirmed}{measured}", done.at)
-}
-
-/// How long ago something was, by the store's clock.
-fn ago(at: Timestamp, kept: &Kept) -> String {
-    let seconds = kept.at.duration_since(at).as_secs().max(0);
-    format!("for {seconds} s")
 }
 
 /// What was done.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::rollout::sentence;
+use super::underway::sentence;
 use crate::color::Color;
 use crate::config::Stack;
 use crate::dead::{self, LeftOut, left_out};

@@ -35,10 +35,6 @@ pub(super) struct Found {
     writes: u64,
 }
 
-/// The rollout is somebody else's by now, and whose.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost(pub String);
-
 /// The keeper. One that is dropped lets the lease run out.
 pub struct Keeper {
     store: Store,

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::analysis::Measured;
-use super::keeper::Lost;
 use super::outcome::{Cause, Confirmed, Outcome, WayBack};
 use super::request::{Kind, Request};
 
@@ -126,6 +125,10 @@ impl Stage {
         }
     }
 }
+
+/// The rollout is somebody else's by now, and whose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost(pub String);
 
 /// Who runs a rollout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
