@@ -80,13 +80,22 @@ impl Board {
         state.progress.show(&text);
     }
 
+    /// Whether an outcome is worth a line here.
+    pub fn shows(&self, line: &Line) -> bool {
+        match self.lines {
+            Lines::Print | Lines::Talk => true,
+            Lines::Wrong => !line.outcome.is_good(),
+            Lines::Keep => false,
+        }
+    }
+
     fn show(&self, line: &Line) {
         let put: fn(&str) = match self.lines {
             Lines::Print => print,
-            Lines::Talk => talk,
-            Lines::Wrong if !line.outcome.is_good() => talk,
-            Lines::Wrong | Lines::Keep => return,
+            Lines::Talk | Lines::Wrong | Lines::Keep => talk,
         };
-        line.rows().iter().for_each(|row| put(row));
+        if self.shows(line) {
+            line.rows().iter().for_each(|row| put(row));
+        }
     }
 }

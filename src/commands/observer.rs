@@ -38,10 +38,12 @@ impl<'a> Observer<'a> {
                 *self.board.borrow_mut() = Board::new(self.common, lines);
             }
             Event::Check(told) => {
-                if let Told::Line(_) = told {
+                let board = self.board.borrow();
+                // Both are lines of the same terminal.
+                if matches!(&told, Told::Line(line) if board.shows(line)) {
                     self.wait.borrow_mut().clear();
                 }
-                self.board.borrow().tell(told);
+                board.tell(told);
             }
             Event::WaitingFor(late) => {
                 self.wait(&format!("waiting for {}", first_few(late.iter())));

@@ -64,11 +64,9 @@ pub(super) fn step_line(record: &Record, nth: usize, step: &str) -> String {
     let confirmed = done.confirmed.as_ref().map_or_else(
         || "not confirmed".to_owned(),
         |confirmed| {
-            format!(
-                "with {} instances after {:.0} ms",
-                confirmed.count,
-                confirmed.seconds * 1000.0
-            )
+            let (count, after) = (confirmed.count, confirmed.seconds * 1000.0);
+            let s = if count == 1 { "" } else { "s" };
+            format!("confirmed by {count} instance{s} after {after:.0} ms")
         },
     );
     let measured = match &*of_measured(&done.measured) {
