@@ -161,7 +161,11 @@ pub(super) async fn stop(
         // They may have taken minutes.
         refuse_busy(common, stack, color).await?;
     }
-    stage.run(interrupt).await.map_err(|undone| {
+    let stop = async {
+        interrupt.received().await;
+        "interrupted".to_owned()
+    };
+    stage.run(stop).await.map_err(|undone| {
         let (why, hint) = match undone {
             Undone::Late(why) => (why, "--timeout gives it longer"),
             Undone::Failed(why) => (why, "run it by hand to see what is wrong"),

@@ -7,7 +7,6 @@ use super::{Common, Exit, Failure, talk_unless_quiet};
 use crate::check::CommandLine;
 use crate::color::Color;
 use crate::command::{END_WITHIN, Running};
-use crate::rollout::interrupts::Interrupts;
 use crate::rollout::place::Place;
 use crate::verify::report::time;
 
@@ -47,13 +46,14 @@ pub(super) enum Undone {
     Failed(String),
     /// It took too long, and was ended.
     Late(String),
-    /// The operator interrupted it, and it was ended.
+    /// The operator interrupted it, or somebody wants it to go back, and it was ended.
     Interrupted(String),
 }
 
 impl Stage<'_> {
-    /// Runs it; what it prints goes to stderr. Where it is cut off, all that it has started ends with it.
-    pub(super) async fn run(&self, interrupt: &mut Interrupts) -> Result<(), Undone> {
+    /// Runs it, until `stop` says why it is to be no more; what it prints goes to stderr. Where it is cut off, all that it
+    /// has started ends with it.
+    pub(super) async fn run(&self, stop: impl Future<Output = String>) -> Result<(), Undone> {
         let Self {
             common,
             key,
@@ -94,7 +94,7 @@ impl Stage<'_> {
             () = tokio::time::sleep(*within) => (
                 format!("`{key}` of {color} is not done after {within:?}: {line}"), Undone::Late as fn(_) -> _,
             ),
-            () = interrupt.received() => (format!("interrupted in `{key}` of {color}"), Undone::Interrupted),
+            why = stop => (format!("{why} in `{key}` of {color}"), Undone::Interrupted),
         };
         talk_unless_quiet(common, &format!("{why}; ending it"));
         running.end(END_WITHIN, &mut tell).await;

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::change::Change;
 use super::stage::{Stage, Undone};
-use super::{Exit, Failure};
+use super::{Common, Exit, Failure, talk_unless_quiet};
 use crate::check::CommandLine;
 use crate::color::Color;
 use crate::rollout::before::Before;
 use crate::rollout::interrupts::Interrupts;
 use crate::rollout::keeper::Keeper;
 use crate::rollout::outcome::{Cause, shown};
-use crate::rollout::record::{Record, Stage as At};
+use crate::rollout::record::{Lost, Record, Stage as At, Want};
 use crate::traffic::Traffic;
 
 impl Change<'_> {
@@ -47,7 +47,21 @@ impl Change<'_> {
                 line: up.of_color(color),
                 within: self.stack.up_timeout.unwrap_or(self.common.timeout),
             };
-            let Err(undone) = stage.run(interrupt).await else {
+            let mut unwanted = None;
+            let stop = async {
+                tokio::select! {
+                    () = interrupt.received() => "interrupted".to_owned(),
+                    cause = unwanted_any_more(self.common, record, keeper) => {
+                        let why = match &cause {
+                            Cause::Busy { holder } => format!("{holder} has taken its place"),
+                            cause => cause.to_string(),
+                        };
+                        unwanted = Some(cause);
+                        why
+                    }
+                }
+            };
+            let Err(undone) = stage.run(stop).await else {
                 continue;
             };
             let left = format!("what was started of {color} is left as it is");
@@ -63,10 +77,14 @@ impl Change<'_> {
                     (why, format!("{left}; mend it, and {again} again"))
                 }
             };
-            let cause = Cause::NotUp { why: why.clone() };
-            keeper.end(record, cause).await;
             let message = format!("{why}; production is as it was: {traffic} has the traffic");
-            return Err(Failure::new(Exit::Failed, message).hint(hint));
+            let exit = match &unwanted {
+                Some(Cause::Busy { .. }) => Exit::Conflict,
+                _ => Exit::Failed,
+            };
+            let cause = unwanted.unwrap_or(Cause::NotUp { why });
+            keeper.end(record, cause).await;
+            return Err(Failure::new(exit, message).hint(hint));
         }
         let took = began.elapsed();
         // Minutes may have passed.
@@ -84,5 +102,24 @@ impl Change<'_> {
         }
         record.is_up(before.key.at);
         Ok((before, took))
+    }
+}
+
+/// Waits until somebody wants it no more, or has taken its place. A pause is kept for when the colors are up.
+async fn unwanted_any_more(common: &Common, record: &mut Record, keeper: &mut Keeper) -> Cause {
+    loop {
+        let wish = match keeper.wish(record).await {
+            Ok(wish) => wish,
+            Err(Lost(holder)) => return Cause::Busy { holder },
+        };
+        let done = format!("{} by {}", wish.what.done(), wish.by);
+        match wish.what {
+            Want::Abort => return Cause::Aborted { by: wish.by },
+            Want::Pause => record.paused = Some(wish),
+            Want::Resume => record.paused = None,
+        }
+        talk_unless_quiet(common, &done);
+        // Everybody is to see that it is known.
+        keeper.write(record, None, false).await.ok();
     }
 }

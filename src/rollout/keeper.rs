@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::outcome::Cause;
-use super::record::{Record, Runner};
+use super::record::{Lost, Record, Runner, Wish};
 use crate::history::Entry;
 use crate::lease::{Lease, RENEW_EVERY};
 use crate::store::write::{Holder, Write, Written};
@@ -128,7 +128,13 @@ impl Keeper {
         let new = record.to_json();
         let change = change.map(|(expected, entry)| (expected.clone(), entry.clone()));
         self.writes.fetch_add(1, Ordering::SeqCst);
-        let written = self.attempt(&new, change, release).await;
+        let written = loop {
+            match self.attempt(&new, change.clone(), release).await {
+                // Whoever takes the lease from anybody takes it also from one who has just written.
+                Ok(Written::Stale(now)) if self.seizes => self.take_over(now),
+                written => break written,
+            }
+        };
         self.writes.fetch_add(1, Ordering::SeqCst);
         if matches!(written, Ok(Written::Done)) {
             self.take_over(Some(new));
@@ -292,6 +298,30 @@ impl Keeper {
         }
     }
 
+    /// Waits for what somebody wants of this rollout, while no engine runs that hears it.
+    ///
+    /// # Errors
+    ///
+    /// Where somebody else has taken its place.
+    pub async fn wish(&mut self, record: &Record) -> Result<Wish, Lost> {
+        loop {
+            // What can't be read is written anew with the next stage.
+            let Ok(Found { kept: Ok(kept), .. }) = self.news().await else {
+                continue;
+            };
+            if self.is_stored(kept.record.as_ref()) {
+                continue;
+            }
+            let bytes = kept.record.as_deref();
+            let theirs = bytes.map(|bytes| record.is_still_run(bytes, self.token()));
+            let theirs = theirs.transpose()?;
+            self.take_over(kept.record);
+            if let Some(wish) = theirs.and_then(|theirs| theirs.wanted) {
+                return Ok(wish);
+            }
+        }
+    }
+
     /// Renews the lease from now on, and watches.
     fn watch(&mut self) {
         let (sender, receiver) = watch::channel(None);
@@ -430,5 +460,52 @@ async fn watch_and_renew(
             seen.send_replace(Some(Err(error.to_string())));
             tokio::time::sleep(TRY_AGAIN).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::rollout::request::{Kind, Request};
+
+    fn record(kind: Kind, to: &str) -> Record {
+        let request = Request {
+            kind,
+            steps: vec![to.to_owned()],
+            interval: Duration::ZERO,
+            bake: Duration::ZERO,
+            timeout: Duration::from_secs(30),
+            verify: false,
+            wait: true,
+            go_back: true,
+            without_provider: false,
+            override_freeze: false,
+        };
+        let by = "ann@host".to_owned();
+        Record::new("deals", request, by, String::new(), None, Timestamp::now())
+    }
+
+    #[tokio::test]
+    async fn whoever_takes_the_lease_from_anybody_takes_it_also_from_one_who_has_just_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::File(dir.path().to_owned());
+        let lease = |what: &str| Lease::new("ann@host".to_owned(), what.to_owned());
+        let mut flip = record(Kind::Flip, "green");
+        let mut running = Keeper::new(&store, "active", lease("flip"), None);
+        running.begin(&flip).await.unwrap();
+        let read = Some(flip.to_json());
+        flip.step = 1;
+        let written = running.write(&flip, None, false).await;
+        assert!(matches!(written, Ok(Written::Done)));
+
+        let back = record(Kind::Rollback, "blue");
+        let mut polite = Keeper::new(&store, "active", lease("flip"), read.clone());
+        assert!(matches!(polite.begin(&back).await, Err(Cause::Busy { .. })));
+        let mut seizing = Keeper::new(&store, "active", lease("rollback"), read).seizing();
+        seizing.begin(&back).await.unwrap();
+        let written = running.write(&flip, None, false).await;
+        assert!(matches!(written, Ok(Written::Held(_))), "{written:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! What begins with `up`: a rollback to a color that was stopped, and a deployment that a provider finishes.
 
-use super::{all_is_well, configure, touch, written};
+use super::{all_is_well, configure, shows, touch, written};
 use crate::care::Site;
 
 const COMMANDS: &str = "    up: 'echo up {color} >> ran; until test -e go; do sleep 0.05; done'
@@ -81,5 +81,36 @@ async fn a_deployment_that_is_handed_over_goes_on_in_the_provider_once_the_color
     let runner = record["runner"]["name"].as_str().unwrap_or_default();
     assert!(!runner.contains('@'), "a provider ended it: {record}");
     assert_eq!(site.moves().await, ["green"]);
+    all_is_well(load, "green").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_color_is_brought_up_the_rollout_can_be_paused_and_aborted() {
+    let site = Site::start().await;
+    configure(&site, COMMANDS).await;
+    let load = site.load().await;
+    let deploy = site.command(&["deploy"]).code(1);
+    let deploy = deploy.stderr("aborted by bob in `up` of green; it was ended");
+    let deploy = deploy.stderr("blue has the traffic").start();
+    deploy.says("up green").await;
+    shows(&site, "bringing the color up").await;
+    let abort = site.command(&["rollout", "abort", "--by", "bob"]);
+    abort.stdout("aborted by bob").run().await;
+    deploy.end().await;
+    site.is_untouched(load).await;
+
+    let load = site.load().await;
+    let deploy = site.command(&["deploy"]).stdout("blue → green").start();
+    deploy.says("up green").await;
+    let pause = site.command(&["rollout", "pause", "--by", "bob"]);
+    pause.any_stdout().run().await;
+    deploy.says("paused by bob").await;
+    touch(&site, "go");
+    deploy.says("up green: done").await;
+    shows(&site, "paused by bob").await;
+    assert_eq!(site.key().await, "");
+    let resume = site.command(&["rollout", "resume"]);
+    resume.stdout("blue → green").run().await;
+    deploy.end().await;
     all_is_well(load, "green").await;
 }
