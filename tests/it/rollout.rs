@@ -1,7 +1,8 @@
-//! Weights and steps: `shift`, `ramp`, and the figures that judge each step.
+//! Weights and steps: `shift`, `ramp`, and the figures that judge each step, and a bake.
 
 mod edges;
 mod figures;
 mod left;
+mod looks;
 mod ramp;
 mod shift;

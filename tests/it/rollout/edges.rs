@@ -30,6 +30,8 @@ pub(super) struct Edges {
     /// `api`, `mcp` and `dashboard`.
     pub(super) services: [Backend; 3],
     pub(super) traefiks: [Traefik; 2],
+    /// The port at which they show them.
+    metrics: u16,
     provider: Provider,
     redis: Redis,
     /// The way of the second to the provider ends with it.
@@ -67,6 +69,7 @@ impl Edges {
         let edges = Self {
             services,
             traefiks,
+            metrics: port,
             provider,
             redis,
             _relay,
@@ -99,14 +102,23 @@ impl Edges {
 
     /// Constant load on all services through both.
     pub(super) async fn load(&self) -> [load::Running; 2] {
-        let load = async |traefik: &Traefik| {
-            let load = Load::on(traefik.web()).hosts(&HOSTS);
-            load.connections(1)
-                .pause(Duration::from_millis(5))
-                .start()
-                .await
-        };
-        [load(&self.traefiks[0]).await, load(&self.traefiks[1]).await]
+        [self.load_on(0).await, self.load_on(1).await]
+    }
+
+    /// The same through one of them.
+    pub(super) async fn load_on(&self, traefik: usize) -> load::Running {
+        let load = Load::on(self.traefiks[traefik].web()).hosts(&HOSTS);
+        let load = load.connections(1).pause(Duration::from_millis(5));
+        load.start().await
+    }
+
+    /// From now on the config names a port at which nobody shows metrics.
+    pub(super) fn metrics_are_elsewhere(&self) {
+        let text = std::fs::read_to_string(self.provider.config()).unwrap();
+        let elsewhere = format!("{{ port: {} }}", free_port());
+        let metrics = format!("{{ port: {} }}", self.metrics);
+        self.provider
+            .write_config(&text.replace(&metrics, &elsewhere));
     }
 
     /// What the key says.
