@@ -9,8 +9,8 @@ use base64::prelude::BASE64_STANDARD;
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use hyper::{StatusCode, Uri};
 
+use super::answer::{Answer, plain};
 use super::renewed::{self, Renewed};
-use super::routes::{Answer, plain};
 use crate::config;
 use crate::secret;
 use crate::token::{Hash, Rights, Token};

@@ -3,7 +3,7 @@
 //! - [`run`]: the lifecycle, from the listener to the last answer;
 //! - [`connections`]: accepting, bounds, and the way out;
 //! - [`tls`]: its TLS and client certificates;
-//! - [`routes`]: what is answered to what;
+//! - [`routes`]: what is answered to what, in the forms of [`answer`];
 //! - [`hold`]: how long a poll's answer is withheld;
 //! - [`interval`]: when the next poll is to be expected;
 //! - [`fleet`]: which instances poll, and what they have;
@@ -20,6 +20,7 @@
 
 pub mod access;
 pub mod adopter;
+pub mod answer;
 pub mod api;
 pub mod connections;
 pub mod dead;

@@ -17,16 +17,16 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER, USER_AGENT,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
+use super::answer::{Answer, json, plain, text_of};
 use super::fleet::{Caller, ConnectionId};
 use super::{Shared, access, api, hold, metrics, status};
 use crate::document::{Document, Revision};
-use crate::printable::{self, Printable};
 use crate::state::{NoShare, SHARES, Share};
 
 /// The header by which an instance says who it is, set by Traefik's `providers.http.headers`.
@@ -40,9 +40,6 @@ const MAX_INSTANCE_NAME: usize = 128;
 
 /// The paths that there are besides those of the API, for those who ask for another one.
 const PATHS: &str = "/traefik, /traefik/{stacks}, /status, /healthz, /readyz, /metrics";
-
-/// An answer. All of them are small or shared, and complete at once.
-pub type Answer = Response<Full<Bytes>>;
 
 /// Answers one request.
 ///
@@ -276,37 +273,5 @@ fn not_allowed(path: &str, allowed: &'static str) -> Answer {
     answer
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(allowed));
-    answer
-}
-
-/// An answer of one line, for people.
-pub(super) fn plain(status: StatusCode, line: &str) -> Answer {
-    let line = format!("{}\n", Printable(line));
-    text_of(status, "text/plain; charset=utf-8", line)
-}
-
-/// An answer of JSON, which people look at, too.
-pub(super) fn json(value: impl serde::Serialize) -> Answer {
-    json_of(StatusCode::OK, "application/json", value)
-}
-
-/// The same with a status and a kind of JSON of its own.
-pub(super) fn json_of(
-    status: StatusCode,
-    kind: &'static str,
-    value: impl serde::Serialize,
-) -> Answer {
-    match serde_json::to_string_pretty(&value) {
-        Ok(text) => text_of(status, kind, printable::json(&text) + "\n"),
-        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    }
-}
-
-fn text_of(status: StatusCode, kind: &'static str, text: String) -> Answer {
-    let mut answer = Response::new(Full::from(text));
-    *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer
 }

@@ -2,11 +2,11 @@
 
 use url::form_urlencoded;
 
+use super::post::stack_of;
 use super::problem::{Kind, Problem};
-use super::stack_of;
 use crate::history::KEPT;
 use crate::serve::Shared;
-use crate::serve::routes::{Answer, json};
+use crate::serve::answer::{Answer, json};
 
 /// How many changes there are where nobody says how many.
 const DEFAULT: usize = 20;

@@ -13,7 +13,7 @@ use hyper::HeaderMap;
 use ring::digest::{Context, SHA256};
 
 use super::problem::{Kind, Problem};
-use crate::serve::routes::Answer;
+use crate::serve::answer::Answer;
 
 /// The header that has the key.
 const HEADER: &str = "Idempotency-Key";
@@ -213,7 +213,7 @@ mod tests {
     use hyper::header::HeaderValue;
 
     use super::*;
-    use crate::serve::routes::json;
+    use crate::serve::answer::json;
 
     const ONE: [u8; 32] = [1; 32];
     const TWO: [u8; 32] = [2; 32];

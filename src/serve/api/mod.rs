@@ -14,6 +14,7 @@
 
 mod history;
 mod idempotency;
+mod post;
 mod problem;
 mod rollouts;
 mod traffic;
@@ -25,20 +26,16 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderValue;
-use hyper::{HeaderMap, Method, Request};
+use hyper::{Method, Request};
 use tokio::sync::Semaphore;
 
 use super::Shared;
-use super::routes::Answer;
-use crate::config::Stack;
+use super::answer::Answer;
 use crate::rollout::record::Want;
-use crate::state::Serving;
-use crate::token::Token;
 use idempotency::Remembered;
+use post::Post;
+pub(super) use post::STACKS;
 use problem::{Kind, Problem};
-
-/// What every path of the API begins with.
-pub(super) const STACKS: &str = "/stacks/";
 
 /// The paths that there are, for those who ask for another one.
 pub(super) const PATHS: &str = "/stacks/{stack}/traffic, /stacks/{stack}/history, /stacks/{stack}/rollouts, \
@@ -213,38 +210,6 @@ async fn make(shared: &Shared, post: &Post, what: &Change) -> Result<Answer, Pro
         Change::Begin => rollouts::begin(shared, post).await,
         Change::Act(id, what) => rollouts::act(shared, post, id, *what).await,
     }
-}
-
-/// What asks for a change, and may.
-struct Post {
-    token: Arc<Token>,
-    address: SocketAddr,
-    stack: String,
-    headers: HeaderMap,
-    body: Bytes,
-    /// Its `Idempotency-Key`.
-    key: Option<String>,
-}
-
-impl Post {
-    /// Who asks, as the history says it.
-    fn by(&self) -> String {
-        let address = self.address.ip();
-        match &self.token.name {
-            Some(name) => format!("{name} over http from {address}"),
-            None => format!("http from {address}"),
-        }
-    }
-}
-
-/// The config of a stack.
-fn stack_of<'a>(serving: &'a Serving, name: &str) -> Result<&'a Stack, Problem> {
-    serving.config.stacks.get(name).ok_or_else(|| {
-        let stacks: Vec<_> = serving.config.stacks.keys().map(String::as_str).collect();
-        let stacks = stacks.join(", ");
-        let detail = format!("there is no stack `{name}`; there are: {stacks}");
-        Problem::new(Kind::UnknownStack, detail)
-    })
 }
 
 /// The whole body.

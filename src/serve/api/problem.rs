@@ -5,7 +5,7 @@ use hyper::header::{ALLOW, HeaderValue, WWW_AUTHENTICATE};
 use serde::{Serialize, Serializer};
 
 use crate::serve::access::Denied;
-use crate::serve::routes::{Answer, json_of};
+use crate::serve::answer::{Answer, json_of};
 use crate::store::StoreError;
 use crate::token::Token;
 

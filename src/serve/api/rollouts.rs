@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::idempotency;
+use super::post::{Post, STACKS, stack_of};
 use super::problem::{Kind, Problem};
-use super::{Post, STACKS, stack_of};
 use crate::color::Color;
 use crate::config::Stack;
 use crate::duration;
@@ -21,7 +21,7 @@ use crate::rollout::record::{Record, Want};
 use crate::rollout::remote::{NotNoted, hand_over, is_abandoned, want};
 use crate::rollout::there;
 use crate::serve::Shared;
-use crate::serve::routes::{Answer, json, json_of};
+use crate::serve::answer::{Answer, json, json_of};
 use crate::store::{Kept, Unreadable};
 use crate::traffic::Traffic;
 

@@ -7,14 +7,14 @@ use hyper::HeaderMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::post::{Post, stack_of};
 use super::problem::{Kind, Problem};
-use super::{Post, stack_of};
 use crate::color::Color;
 use crate::config::Stack;
 use crate::history::{self, Entry};
 use crate::registry;
 use crate::serve::Shared;
-use crate::serve::routes::{Answer, json};
+use crate::serve::answer::{Answer, json};
 use crate::store::{Outcome, Reading, StoreError};
 use crate::traffic::Traffic;
 
