@@ -49,7 +49,7 @@ impl Edges {
             Backend::start("dashboard", &colors).await,
         ];
         let port = free_port();
-        let first = config(&services, "");
+        let first = config(&services, port, "");
         let provider = provider::Options::new(&first, &redis.url()).start().await;
         let (relay, _relay) = relay(provider.address(), ADDRESSES[1]).await;
         let ways = [provider.url(), format!("http://{relay}/traefik")];
@@ -65,7 +65,7 @@ impl Edges {
         let analysis = format!(
             "    production: http://{web}\n    analysis: {{ metrics: {{ port: {port} }}, every: 500ms, {limits} }}\n"
         );
-        provider.write_config(&config(&services, &analysis));
+        provider.write_config(&config(&services, port, &analysis));
         let edges = Self {
             services,
             traefiks,
@@ -115,8 +115,9 @@ impl Edges {
     /// From now on the config names a port at which nobody shows metrics.
     pub(super) fn metrics_are_elsewhere(&self) {
         let text = std::fs::read_to_string(self.provider.config()).unwrap();
-        let elsewhere = format!("{{ port: {} }}", free_port());
-        let metrics = format!("{{ port: {} }}", self.metrics);
+        let elsewhere = format!("analysis: {{ metrics: {{ port: {} }}", free_port());
+        let metrics = format!("analysis: {{ metrics: {{ port: {} }}", self.metrics);
+        assert!(text.contains(&metrics), "{text}");
         self.provider
             .write_config(&text.replace(&metrics, &elsewhere));
     }
@@ -173,7 +174,7 @@ async fn relay(to: SocketAddr, from: Ipv4Addr) -> (SocketAddr, JoinSet<()>) {
 }
 
 /// The config, with more keys of the stack.
-fn config(services: &[Backend; 3], more: &str) -> String {
+fn config(services: &[Backend; 3], metrics: u16, more: &str) -> String {
     let mut text = format!("stacks:\n  deals:\n    entryPoints: [web]\n{more}    services:\n");
     for (host, backend) in HOSTS.iter().zip(services) {
         let name = host.trim_end_matches(".localhost");
@@ -182,5 +183,8 @@ fn config(services: &[Backend; 3], more: &str) -> String {
             "      {name}: {{ rule: 'Host(`{host}`)', health: /health, servers: {{ blue: '{blue}', green: '{green}' }} }}\n"
         );
     }
-    text + "defaultCertificate: generated\n"
+    // Each proves that it routes by a document, at the address that it has for itself.
+    text + &format!(
+        "defaultCertificate: generated\nmarker: {{ entryPoint: metrics, port: {metrics} }}\n"
+    )
 }

@@ -32,7 +32,12 @@ fn times(record: &Value) -> Vec<Timestamp> {
 /// Of those who came during each step no larger share has seen green than the step gives it, and of those who came before
 /// and after nobody has.
 #[track_caller]
-fn within_the_steps(samples: &[(Timestamp, Sample)], record: &Value, shares: &[f64]) {
+fn within_the_steps(
+    samples: &[(Timestamp, Sample)],
+    record: &Value,
+    shares: &[f64],
+    returned: Timestamp,
+) {
     let times = times(record);
     assert_eq!(times.len(), shares.len() + 1, "{record}");
     let mut allowed = UNEVEN;
@@ -50,9 +55,9 @@ fn within_the_steps(samples: &[(Timestamp, Sample)], record: &Value, shares: &[f
     let (green, all) = seen_green(samples, Timestamp::MIN, Timestamp::MAX);
     assert!(green <= allowed, "{green} of {all}, {allowed} are allowed");
     let (before, _) = seen_green(samples, Timestamp::MIN, times[0]);
-    let (after, later) = seen_green(samples, times[shares.len()], Timestamp::MAX);
+    let (after, later) = seen_green(samples, returned, Timestamp::MAX);
     assert!(before <= UNEVEN, "{before} before the first step");
-    assert_eq!(after, 0.0, "of {later} after the way back");
+    assert_eq!(after, 0.0, "of {later} once the ramp had returned");
     assert!(later > 0.0);
 }
 
@@ -95,6 +100,7 @@ async fn a_color_that_fails_from_the_third_step_on_goes_back_with_no_request_los
         !said.contains("step 3 of 4: blue:50,green:50 passed"),
         "{said}"
     );
+    let returned = Timestamp::now();
     assert_eq!(site.key().await, "blue");
     let samples = stop(load).await;
 
@@ -116,7 +122,7 @@ async fn a_color_that_fails_from_the_third_step_on_goes_back_with_no_request_los
         assert_eq!(sample.host, "api.localhost");
         assert!(*at >= third - Duration::from_secs(1), "{at} before {third}");
     }
-    within_the_steps(&samples, &record, &[0.1, 0.25, 0.5]);
+    within_the_steps(&samples, &record, &[0.1, 0.25, 0.5], returned);
 
     assert_eq!(
         record["outcome"]["cause"]["what"], "analysisFails",
@@ -169,10 +175,11 @@ async fn a_color_that_is_slow_from_the_second_step_on_goes_back_with_no_request_
     ] {
         assert!(said.contains(part), "no `{part}` in {said}");
     }
+    let returned = Timestamp::now();
     assert_eq!(site.key().await, "blue");
     let samples = stop(load).await;
     let failed = samples.iter().filter(|(_, sample)| sample.failed());
     assert_eq!(failed.count(), 0);
     let record = site.record().await;
-    within_the_steps(&samples, &record, &[0.1, 0.25]);
+    within_the_steps(&samples, &record, &[0.1, 0.25], returned);
 }
