@@ -29,9 +29,12 @@ pub(super) enum At {
     Moment,
     Up,
     Verify,
+    Before,
     Confirm,
     Production,
+    After,
     ConfirmBack,
+    BackHooks,
 }
 
 /// What happens.
@@ -98,22 +101,27 @@ impl Round {
         ];
         let begin = of[rng.usize(..of.len())];
         let at: &[At] = match begin {
-            Begin::Rollback => &[At::Moment, At::Confirm],
+            Begin::Rollback => &[At::Moment, At::Confirm, At::BackHooks],
             Begin::Deploy => &[
                 At::Up,
                 At::Up,
                 At::Verify,
+                At::Before,
                 At::Confirm,
                 At::Production,
+                At::After,
                 At::ConfirmBack,
             ],
             _ => &[
                 At::Moment,
                 At::Verify,
+                At::Before,
                 At::Confirm,
                 At::Production,
                 At::Production,
+                At::After,
                 At::ConfirmBack,
+                At::BackHooks,
             ],
         };
         let strikes = [
@@ -150,7 +158,7 @@ impl Round {
             }),
             // Only a terminal brings a color up. A provider is told to stop where it runs one.
             detached: begin != Begin::Deploy && (strike == Term || rng.u8(..3) == 0),
-            verified: matches!(at, At::Verify | At::ConfirmBack) || rng.u8(..4) > 0,
+            verified: matches!(at, At::Verify | At::ConfirmBack | At::BackHooks) || rng.u8(..4) > 0,
             watched: if rng.bool() { 1 } else { 7 },
         }
     }
@@ -226,7 +234,12 @@ impl Round {
             }
             At::Verify => hosts.verifies(to, false),
             At::Confirm => hosts.late.stop(),
-            At::Moment | At::Production | At::ConfirmBack => {}
+            At::Moment
+            | At::Before
+            | At::Production
+            | At::After
+            | At::ConfirmBack
+            | At::BackHooks => {}
         }
     }
 
@@ -244,6 +257,14 @@ impl Round {
                 At::Moment => {}
                 At::Up => reaches("up").await,
                 At::Verify => reaches("verify").await,
+                At::Before => reaches("before").await,
+                At::After => reaches("after").await,
+                At::BackHooks if self.begin == Begin::Rollback => reaches("backHooks").await,
+                At::BackHooks => {
+                    reaches("production").await;
+                    hosts.serves(to, false);
+                    reaches("backHooks").await;
+                }
                 At::Confirm => reaches("confirm").await,
                 At::Production => reaches("production").await,
                 At::ConfirmBack => {

@@ -17,12 +17,17 @@ use crate::support::stack::HOSTS;
 /// How many rounds `make chaos` has where `CHAOS_ROUNDS` does not say.
 const ROUNDS: usize = 100;
 
-/// A rollout that was taken over has ended so soon after the lease of its runner was over, in seconds: the longest time
-/// for which production is watched here, twice, and what the rest takes on a busy machine.
-const ENDED_WITHIN: f64 = 30.0;
+/// A rollout that was taken over has ended so soon after the lease of its runner was over, in seconds: production is watched
+/// anew for 10 s after either step of a ramp, another runner may be killed meanwhile, and a machine may be busy.
+const ENDED_WITHIN: f64 = 45.0;
 
-/// `up` of the stack: it takes as long as a file is there.
-const UP: &str = "    up: 'while test -e hold; do sleep 0.02; done'\n";
+/// What the stack has besides its services: `up` takes as long as a file is there; each hook long enough to be struck.
+const MORE: &str = "    up: 'while test -e hold; do sleep 0.02; done'
+    hooks:
+      before: { command: sleep 0.3 }
+      after: { command: sleep 0.3 }
+      back: { command: sleep 0.3 }
+";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_few_rounds() {
@@ -49,7 +54,7 @@ struct Figures {
 }
 
 async fn rounds(count: usize, mut rng: Rng) {
-    let mut hosts = Hosts::start(UP).await;
+    let mut hosts = Hosts::start(MORE).await;
     let mut figures = Figures::default();
     // So that there is something to go back to.
     for color in ["green", "blue"] {
