@@ -269,9 +269,9 @@ async fn what_it_lacks_is_told_before_anything_is_done_and_a_dry_run_does_nothin
     site.is_untouched(load).await;
 }
 
-/// `up` takes longer than a lease lasts: that is renewed all the same, though the record is not what its runner has written.
+/// `up` takes longer than a lease lasts: that is renewed all the same, though somebody else has written the record.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_abort_while_a_color_is_brought_up_is_heeded_once_that_is_done() {
+async fn a_pause_while_a_color_is_brought_up_is_heeded_once_that_is_done() {
     let site = Site::start().await;
     let load = site.load().await;
     commands(
@@ -282,10 +282,13 @@ async fn an_abort_while_a_color_is_brought_up_is_heeded_once_that_is_done() {
     let run = deploy(&site, &[]).code(1);
     let run = run.stderr("aborted by ann; nothing was changed").start();
     run.says("up green: touch begun").await;
-    let abort = site.command(&["rollout", "abort", "--by", "ann", "--detach"]);
-    abort.any_stdout().run().await;
+    let says = |what| site.command(&["rollout", what, "--by", "ann", "--detach"]);
+    says("pause").any_stdout().run().await;
+    run.says("paused by ann").await;
     let folder = site.provider.config();
     std::fs::write(folder.with_file_name("done"), "").unwrap();
+    run.says("up green: done").await;
+    says("abort").any_stdout().run().await;
     run.end().await;
     site.is_untouched(load).await;
 }
