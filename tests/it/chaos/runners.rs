@@ -219,8 +219,11 @@ fn code_is_right(round: &Round, struck: &Struck, writes: &[Write]) -> Result<(),
     let end = outcome
         .map(|outcome| text(&outcome["end"]))
         .unwrap_or_default();
+    let cause = outcome.map_or("", |outcome| text(&outcome["cause"]["what"]));
     let codes: &[i32] = match end {
         "done" => &[0],
+        // Nobody can go on with `up`: whoever slept finds its place taken, or that it has ended.
+        "refused" if cause == "abandoned" => &[1, 7],
         "refused" => &[1, 3],
         "rolledBack" => &[4],
         "unconfirmed" => &[5],
