@@ -412,7 +412,7 @@ impl Cause {
     }
 }
 
-/// Why it goes back, as the history says it.
+/// It in short, as the history says why a rollout went back.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -440,21 +440,35 @@ impl fmt::Display for Cause {
             }
             Self::StoreRefused { reason, .. } => write!(f, "the store refuses: {reason}"),
             Self::Interrupted { .. } => f.write_str("interrupted"),
-            // These lead to no way back.
-            Self::Busy { .. }
-            | Self::NotInConfig { .. }
-            | Self::NotUp { .. }
-            | Self::Abandoned
-            | Self::NoProvider
-            | Self::Frozen { .. }
-            | Self::NothingToVerify { .. }
-            | Self::ProductionAway { .. }
-            | Self::ProductionForeign { .. }
-            | Self::NoHookRuns
-            | Self::StoreAway { .. }
-            | Self::StoreLost { .. }
-            | Self::WriteUnknown { .. }
-            | Self::Moved { .. } => f.write_str("the next step could not be made"),
+            Self::Busy { holder } => write!(f, "{holder} was at it already"),
+            Self::NotInConfig { traffic } => {
+                write!(f, "the config of its runner has no color of `{traffic}`")
+            }
+            Self::NotUp { why } => f.write_str(why),
+            Self::Abandoned => f.write_str("its runner was gone before it had changed anything"),
+            Self::NoProvider => f.write_str("no provider reports to the store"),
+            Self::Frozen { window } => f.write_str(window),
+            Self::NothingToVerify { color } => {
+                write!(f, "nothing of {color} or of production could be verified")
+            }
+            Self::ProductionAway { why } => {
+                write!(f, "Traefik can't be asked where production is: {why}")
+            }
+            Self::ProductionForeign { why } => {
+                write!(
+                    f,
+                    "production is not where the traffic of this stack goes: {why}"
+                )
+            }
+            Self::NoHookRuns => f.write_str("no hook of it runs"),
+            Self::StoreAway { reason } => write!(f, "the store could not be reached: {reason}"),
+            Self::StoreLost { reason } => {
+                write!(f, "the store could not be reached any more: {reason}")
+            }
+            Self::WriteUnknown { reason } => {
+                write!(f, "whether the key was set is not known: {reason}")
+            }
+            Self::Moved { found } => write!(f, "somebody else set the key to {found}"),
         }
     }
 }
