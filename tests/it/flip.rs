@@ -351,16 +351,32 @@ async fn a_write_that_is_not_answered_is_not_known() {
     provider.write_config(&pause(60_000));
     let run = flip("3").code(6).stderr("verifying green");
     run.stderr("is not known").run().await;
-    redis.cli(&["CLIENT", "UNPAUSE"]).await;
-    // Its lease could not be given back, and runs out.
+    // Whoever carries it on is not to pause the store once more.
+    let in_force = provider.log().lines().len();
+    provider.write_config(&stack.config());
     eventually(
-        "the lease is gone",
-        Duration::from_secs(15),
-        async || match redis.cli(&["GET", "{active}:lease"]).await {
-            none if none.is_empty() => Ok(()),
-            lease => Err(lease),
+        "the config is in force",
+        Duration::from_secs(10),
+        async || {
+            let lines = provider.log().lines();
+            let mut new = lines[in_force..].iter();
+            match new.any(|line| line.contains("the new config is in force")) {
+                true => Ok(()),
+                false => Err(lines.join("\n")),
+            }
         },
     )
+    .await;
+    redis.cli(&["CLIENT", "UNPAUSE"]).await;
+    // Its lease could not be given back: it runs out, and the provider brings the rollout to its end.
+    eventually("the rollout ends", Duration::from_secs(30), async || {
+        let record = redis.cli(&["GET", "{active}:rollout"]).await;
+        let lease = redis.cli(&["GET", "{active}:lease"]).await;
+        match record.contains("\"outcome\"") && lease.is_empty() {
+            true => Ok(()),
+            false => Err(format!("{record} {lease}")),
+        }
+    })
     .await;
     // It was done after all; and where it is done in time, the flip finds out.
     redis.cli(&["SET", "active", "blue"]).await;

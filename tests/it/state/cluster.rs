@@ -129,9 +129,11 @@ async fn the_node_that_has_the_key_is_found_from_any_other() {
         let reading = session.read_one(&key).await.unwrap().reading;
         let lease = Lease::new("ann@here".to_owned(), "flip to green".to_owned());
         let newest = session.history(&key, 1).await.unwrap().remove(0);
+        let of_the_flip = session.rollout_of(&key).await.unwrap().unwrap().record;
+        assert!(of_the_flip.is_some());
         let write = Write {
             lease: Holder::Held(lease.clone()),
-            record: Some((None, b"1".to_vec())),
+            record: Some((of_the_flip, b"1".to_vec())),
             change: Some((reading, newest)),
             release: false,
         };
