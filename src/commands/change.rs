@@ -210,9 +210,8 @@ impl Change<'_> {
             return Ok(());
         }
         let message = format!(
-            "{} ({}) is changing `{}` already{NOTHING_CHANGED}",
-            other.by,
-            other.what(),
+            "{} is changing `{}` already{NOTHING_CHANGED}",
+            other.whose(),
             self.stack.key
         );
         Err(Failure::new(Exit::Conflict, message)

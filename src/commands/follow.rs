@@ -100,8 +100,5 @@ pub(super) async fn follow(
 /// Whose rollout is there instead.
 fn now_there(kept: &Kept) -> String {
     let record = kept.record.as_deref().and_then(Record::of_json);
-    record.map_or_else(
-        || "somebody".to_owned(),
-        |record| format!("{} ({})", record.by, record.what()),
-    )
+    record.map_or_else(|| "somebody".to_owned(), |record| record.whose())
 }

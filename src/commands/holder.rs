@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use super::{Common, Exit, Failure, NOTHING_CHANGED};
-use crate::lease::{LASTS, Lease, RENEW_EVERY};
+use crate::lease::{Lease, RENEW_EVERY};
 use crate::store::{Session, Store, StoreError};
 
 /// For how long a store that does not answer is asked again: a server that was only paused does it late.
@@ -51,9 +51,10 @@ impl Holder {
                 Exit::Conflict,
                 format!("{other} is changing `{key}` already; nothing was changed"),
             )
-            .hint(format!(
-                "wait for them; if they were killed, that ends within {LASTS:?}. `bluegreen rollback` goes back at once, whoever is at it"
-            )));
+            .hint(
+                "wait for them, or look with `bluegreen rollout`; should they be gone, a provider carries it on. `bluegreen \
+                 rollback` goes back at once, whoever is at it",
+            ));
         }
         let renewal = renew(session, common.store.clone(), key.to_owned(), lease.clone());
         Ok(Self {

@@ -12,7 +12,7 @@ use super::event::Event;
 use super::gates::Gates;
 use super::hook::{self, Said};
 use super::interrupts::Interrupts;
-use super::outcome::{Confirmed, Late, WayBack, shown};
+use super::outcome::{Cause, Confirmed, Late, WayBack, shown};
 use super::plan::{Act, Happened};
 use super::ready::ready;
 use super::record::Record;
@@ -70,7 +70,7 @@ impl Job<'_> {
         } = self;
         let Some(to) = context.traffic(record.to()) else {
             let traffic = record.to().to_owned();
-            let cause = super::outcome::Cause::NotInConfig { traffic };
+            let cause = Cause::NotInConfig { traffic };
             return Ran::Happened(Happened::Refused(cause));
         };
         let tell = context.tell;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::act::{Job, Ran};
+use super::act::{Back, Job, Ran};
 use super::applied::Asker;
 use super::before::Before;
 use super::confirm::LOOK_AGAIN;
@@ -175,7 +175,7 @@ impl<'a> Engine<'a> {
                 Act::ConfirmBack(until) => {
                     self.save(false).await?;
                     let from = self.from.clone();
-                    let way = self.job().confirm_back(from.as_ref(), until).await;
+                    let way = self.back().confirm_back(from.as_ref(), until).await;
                     self.next(Happened::WentBack(way))
                 }
                 Act::Hooks(moment) if self.context.stack.hooks.of(moment).is_empty() => {
@@ -293,8 +293,9 @@ impl<'a> Engine<'a> {
         Ok(self.next(happened))
     }
 
-    fn job(&mut self) -> super::act::Back<'_> {
-        super::act::Back {
+    /// The wait for the way back.
+    fn back(&mut self) -> Back<'_> {
+        Back {
             context: &self.context,
             asker: &mut self.asker,
             interrupts: self.interrupts,
@@ -310,8 +311,7 @@ impl<'a> Engine<'a> {
         }
         let to = self.record.to().to_owned();
         let Some(traffic) = self.context.traffic(&to) else {
-            let color = to;
-            return Ok(self.next(Happened::NotSet(Cause::NotInConfig { traffic: color })));
+            return Ok(self.next(Happened::NotSet(Cause::NotInConfig { traffic: to })));
         };
         let (gates, now) = (self.gates(), self.now());
         let is = match &self.record.traffic {

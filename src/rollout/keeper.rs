@@ -366,10 +366,7 @@ fn stored(record: &Mutex<Option<Vec<u8>>>) -> Option<Vec<u8>> {
 /// Another rollout has begun meanwhile.
 pub(super) fn busy(bytes: &[u8]) -> Cause {
     let other = Record::of_json(bytes);
-    let holder = other.map_or_else(
-        || "somebody".to_owned(),
-        |other| format!("{} ({})", other.by, other.what()),
-    );
+    let holder = other.map_or_else(|| "somebody".to_owned(), |other| other.whose());
     Cause::Busy { holder }
 }
 

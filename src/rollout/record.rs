@@ -300,9 +300,7 @@ impl Record {
     /// Who has taken its place.
     pub(super) fn is_still_run(&self, stored: &[u8], token: &str) -> Result<Self, Lost> {
         match Self::of_json(stored) {
-            Some(other) if other.id != self.id => {
-                Err(Lost(format!("{} ({})", other.by, other.what())))
-            }
+            Some(other) if other.id != self.id => Err(Lost(other.whose())),
             Some(record) => match &record.runner {
                 Some(runner) if runner.token == token => Ok(record),
                 Some(runner) => Err(Lost(runner.name.clone())),
@@ -310,6 +308,11 @@ impl Record {
             },
             None => Err(Lost("somebody whose record can't be read".to_owned())),
         }
+    }
+
+    /// Who began it, and what it is, as in `ann@host (flip to green)`.
+    pub fn whose(&self) -> String {
+        format!("{} ({})", self.by, self.what())
     }
 
     /// It in short, as in `flip to green`.

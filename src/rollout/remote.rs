@@ -52,7 +52,7 @@ pub async fn hand_over(session: &mut Session, key: &str, record: &Record) -> Res
         let stored = match &kept {
             Ok(kept) => {
                 if let Some(other) = keeps_its_place(kept) {
-                    let holder = format!("{} ({})", other.by, other.what());
+                    let holder = other.whose();
                     return Err(Cause::Busy { holder });
                 }
                 kept.record.clone()
